@@ -1,0 +1,257 @@
+"""One session, one client a service and region, shared by all accounts; credentials chosen per request.
+
+A client per account and region is what makes multi-account tools slow. So the clients here hold no credentials
+of anybody: `Connection.call` names an identity, and a ``before-sign`` handler signs the request with that
+identity's credentials. A request without an identity is never signed at all.
+"""
+
+from __future__ import annotations
+
+import getpass
+import os
+import random
+import sys
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextvars import ContextVar
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import boto3
+import botocore.session
+from botocore import xform_name
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+from botocore.parsers import ResponseParserError
+from botocore.utils import JSONFileCache
+
+from cado_ops import __version__
+from cado_ops.aws.credentials import CredentialStore, Identity, Roles
+from cado_ops.aws.faults import EXPIRED_CODES, credential_problem, translate
+from cado_ops.aws.retry import DEFAULT_ATTEMPTS, Retry
+from cado_ops.errors import AwsError, Kind, UsageError
+from cado_ops.model import Caller
+
+CONNECT_SECONDS = 10
+READ_SECONDS = 60
+# Where neither flag, environment nor profile names a region, STS still needs one to be asked in.
+FALLBACK_REGION = "us-east-1"
+
+_signing_credentials: ContextVar[Any] = ContextVar("cado_ops_signing_credentials", default=None)
+
+
+def _sign_for_identity(request: Any, operation_name: str, **_: Any) -> None:
+    credentials = _signing_credentials.get()
+    if credentials is None:
+        raise RuntimeError(f"{operation_name} was about to be signed for no identity")
+    # A new dictionary: botocore may share the one it put there.
+    request.context["signing"] = {
+        **request.context.get("signing", {}),
+        "request_credentials": credentials,
+    }
+
+
+class Connection:
+    """Calls to AWS as any identity in scope, with retries, renewal and errors of our own.
+
+    ``now`` and ``clock`` are the wall and the monotonic clock, ``sleep`` waits (seconds), ``rng`` spreads retries;
+    ``stopped`` says that no retry should begin any more. Raises AwsError (kind CREDENTIALS) when made without
+    usable credentials.
+    """
+
+    def __init__(
+        self,
+        *,
+        roles: Roles,
+        profile: str | None,
+        endpoint_url: str | None,
+        region: str | None,
+        max_concurrency: int,
+        now: Callable[[], datetime],
+        clock: Callable[[], float],
+        sleep: Callable[[float], Any],
+        rng: random.Random,
+        stopped: Callable[[], bool],
+    ) -> None:
+        self.profile = profile
+        self._endpoint_url = endpoint_url
+        self._lock = threading.Lock()
+        self._clients: dict[tuple[str, str], Any] = {}
+        try:
+            core = botocore.session.Session(profile=profile)
+            # "AWS STS Regional endpoints", AWS SDKs and Tools reference guide: tokens of the global endpoint do not
+            # work in opt-in regions.
+            core.set_config_variable("sts_regional_endpoints", "regional")
+            _prepare_assume_role(core)
+            self._session = boto3.Session(botocore_session=core)
+            self.region: str | None = self._session.region_name
+            base = self._session.get_credentials()
+            if base is not None:
+                base.get_frozen_credentials()
+        except (BotoCoreError, ClientError) as error:
+            raise translate(error, "AssumeRole", profile=profile, account="your profile's role") from error
+        if base is None:
+            raise _no_credentials(profile)
+        self.home_region = self.region or region or FALLBACK_REGION
+        self._config = Config(
+            connect_timeout=CONNECT_SECONDS,
+            read_timeout=READ_SECONDS,
+            retries={"total_max_attempts": 1, "mode": "standard"},
+            max_pool_connections=max_concurrency,
+            user_agent_extra=f"cado-ops/{__version__}",
+            tcp_keepalive=True,
+        )
+        self._retry = Retry(attempts=_max_attempts(os.environ), sleep=sleep, rng=rng, clock=clock, stopped=stopped)
+        self.credentials = CredentialStore(base, roles, self._assume_role, now)
+        self._base = base
+
+    def identify(self) -> Caller:
+        """Who calls (STS GetCallerIdentity), and where calls go if not to AWS itself."""
+        answer = self._send("sts", self.home_region, "GetCallerIdentity", {}, self._base, account=None)
+        self.credentials.home_account = answer["Account"]
+        self.credentials.partition = answer["Arn"].split(":")[1]
+        return Caller(answer["Account"], answer["Arn"], self._foreign_endpoint())
+
+    def call(
+        self, identity: Identity, service: str, region: str, action: str, parameters: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        """One API call, ``action`` named as AWS names it ("DescribeInstances"). Raises AwsError."""
+        credentials = self.credentials.get(identity)
+        try:
+            return self._send(service, region, action, parameters, credentials, account=identity)
+        except AwsError as error:
+            if error.code not in EXPIRED_CODES or not self.credentials.expired(identity, credentials):
+                raise
+        return self._send(service, region, action, parameters, self.credentials.get(identity), account=identity)
+
+    def pages(
+        self,
+        identity: Identity,
+        service: str,
+        region: str,
+        action: str,
+        parameters: Mapping[str, Any],
+        result: str,
+    ) -> Iterator[list[dict[str, Any]]]:
+        """The lists named ``result`` of every page of a NextToken-paged action; pages may be empty."""
+        token: str | None = None
+        while True:
+            more = {**parameters, "NextToken": token} if token else parameters
+            page = self.call(identity, service, region, action, more)
+            yield page.get(result) or []
+            following = page.get("NextToken")
+            if not following:
+                return
+            if following == token:
+                raise AwsError("RepeatedPage", f"{action} answered the same page token twice", operation=action)
+            token = following
+
+    def _assume_role(self, parameters: dict[str, Any]) -> dict[str, Any]:
+        account = parameters["RoleArn"].split(":")[4]
+        answer = self._send("sts", self.home_region, "AssumeRole", parameters, self._base, account=account)
+        credentials: dict[str, Any] = answer["Credentials"]
+        return credentials
+
+    def _send(
+        self,
+        service: str,
+        region: str,
+        action: str,
+        parameters: Mapping[str, Any],
+        credentials: Any,
+        *,
+        account: str | None,
+    ) -> dict[str, Any]:
+        method = getattr(self._client(service, region), xform_name(action))
+        token = _signing_credentials.set(credentials)
+        try:
+            answer: dict[str, Any] = self._retry.run(action, lambda: method(**parameters))
+            return answer
+        except (BotoCoreError, ClientError, ResponseParserError) as error:
+            raise translate(error, action, profile=self.profile, account=account) from error
+        finally:
+            _signing_credentials.reset(token)
+
+    def _client(self, service: str, region: str) -> Any:
+        # Making clients from one session is not thread-safe; using them is.
+        with self._lock:
+            client = self._clients.get((service, region))
+            if client is None:
+                try:
+                    client = self._session.client(
+                        service,
+                        region_name=region,
+                        endpoint_url=self._endpoint_url,
+                        config=self._config,
+                        # Never used: the handler below chooses, or refuses.
+                        aws_access_key_id="chosen-per-request",
+                        aws_secret_access_key="chosen-per-request",
+                    )
+                except ValueError as error:
+                    raise UsageError(f"--endpoint-url: {error}") from error
+                except BotoCoreError as error:
+                    raise translate(error, service, profile=self.profile, account=None) from error
+                client.meta.events.register("before-sign", _sign_for_identity)
+                self._clients[service, region] = client
+            return client
+
+    def _foreign_endpoint(self) -> str | None:
+        for service in ("sts", "ec2"):
+            url: str = self._client(service, self.home_region).meta.endpoint_url
+            host = urlsplit(url).hostname or ""
+            if not any(host == suffix or host.endswith("." + suffix) for suffix in self._aws_suffixes()):
+                return _without_password(url)
+        return None
+
+    def _aws_suffixes(self) -> list[str]:
+        partitions = self._session._session.get_component("data_loader").load_data("partitions")["partitions"]
+        outputs = [partition["outputs"] for partition in partitions]
+        return [out[key] for out in outputs for key in ("dnsSuffix", "dualStackDnsSuffix")]
+
+
+def _max_attempts(environ: Mapping[str, str]) -> int:
+    text = environ.get("AWS_MAX_ATTEMPTS", "").strip()
+    if not text:
+        return DEFAULT_ATTEMPTS
+    if not text.isdigit() or int(text) < 1:
+        raise UsageError(f"AWS_MAX_ATTEMPTS is {text!r}: it takes a whole number from 1")
+    return int(text)
+
+
+def _without_password(url: str) -> str:
+    parts = urlsplit(url)
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
+
+
+def _no_credentials(profile: str | None) -> AwsError:
+    from botocore.exceptions import NoCredentialsError
+
+    problem = credential_problem(NoCredentialsError(), profile)
+    assert problem is not None
+    return problem
+
+
+def _prepare_assume_role(core: botocore.session.Session) -> None:
+    """Profiles with a role: share the AWS CLI's cache of sessions, and ask for an MFA code only at a terminal."""
+    resolver = core.get_component("credential_provider")
+    cache = JSONFileCache(str(Path("~/.aws/cli/cache").expanduser()))
+    for name in ("assume-role", "assume-role-with-web-identity"):
+        provider = resolver.get_provider(name)
+        provider.cache = cache
+    assume_role = resolver.get_provider("assume-role")
+
+    def prompt(question: str) -> str:
+        if not sys.stdin.isatty():
+            # getpass would fall back to reading stdin, which may hold instance ids.
+            raise AwsError(
+                "MfaNeeded",
+                "MFA is needed for your profile, and there is no terminal to ask for the code.",
+                hint="Get a session first, in a terminal: aws sts get-caller-identity"
+                + (f" --profile {core.profile}" if core.profile else ""),
+                kind=Kind.CREDENTIALS,
+            )
+        return getpass.getpass(question, stream=sys.stderr)
+
+    assume_role._prompter = prompt

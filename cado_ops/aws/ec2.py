@@ -1,0 +1,126 @@
+"""EC2: regions, instances, tags."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from cado_ops.aws.connection import Connection
+from cado_ops.errors import AwsError
+from cado_ops.filters import Filter
+from cado_ops.model import CLAIM_PREFIX, SSM_TAG, Cell, Instance
+
+# DescribeInstances, EC2 API reference: MaxResults 5 to 1,000, and at most 200 values a filter.
+PAGE = 1000
+FILTER_VALUES = 200
+
+_NAMED_IDS = re.compile(r"The instance IDs? '([^']*)' do(?:es)? not exist")
+_ID = re.compile(r"i-[0-9a-f]+")
+
+
+class Ec2:
+    """The EC2 calls that this program makes. Every method raises AwsError."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def regions(self, account: str) -> list[str]:
+        """The regions enabled in ``account`` (DescribeRegions without AllRegions)."""
+        answer = self._connection.call(account, "ec2", self._connection.home_region, "DescribeRegions", {})
+        return sorted(region["RegionName"] for region in answer["Regions"])
+
+    def instances(self, cell: Cell, filters: Sequence[Filter]) -> Iterator[Instance]:
+        """Instances that match all filters. Ids are asked for as a filter: an unknown id then matches nothing."""
+        parameters: dict[str, Any] = {"MaxResults": PAGE}
+        if filters:
+            parameters["Filters"] = [{"Name": f.name, "Values": list(f.values)} for f in filters]
+        for page in self._pages(cell, "DescribeInstances", parameters, "Reservations"):
+            for reservation in page:
+                for described in reservation["Instances"]:
+                    yield _instance(cell, described)
+
+    def probe(self, cell: Cell) -> bool:
+        """Asks for the least that shows that instances may be read in ``cell``; True, or AwsError."""
+        self._connection.call(cell.account, "ec2", cell.region, "DescribeInstances", {"MaxResults": 5})
+        return True
+
+    def tags(self, cell: Cell, instance_ids: Sequence[str], keys: Sequence[str]) -> dict[str, dict[str, str]]:
+        """The tags with one of ``keys`` that the instances have now; an instance without any is absent."""
+        found: dict[str, dict[str, str]] = {}
+        for start in range(0, len(instance_ids), FILTER_VALUES):
+            parameters = {
+                "MaxResults": PAGE,
+                "Filters": [
+                    {"Name": "resource-id", "Values": list(instance_ids[start : start + FILTER_VALUES])},
+                    {"Name": "key", "Values": list(keys)},
+                ],
+            }
+            for page in self._pages(cell, "DescribeTags", parameters, "Tags"):
+                for tag in page:
+                    if tag["Key"] in keys:
+                        found.setdefault(tag["ResourceId"], {})[tag["Key"]] = tag["Value"]
+        return found
+
+    def create_tags(
+        self, cell: Cell, instance_ids: Sequence[str], tags: Mapping[str, str], *, dry_run: bool = False
+    ) -> str | None:
+        """Sets ``tags`` on all instances or, where AWS refuses one of them, on none. Returns the request id."""
+        return self._write(cell, "CreateTags", instance_ids, tags, dry_run)
+
+    def delete_tags(
+        self, cell: Cell, instance_ids: Sequence[str], tags: Mapping[str, str], *, dry_run: bool = False
+    ) -> str | None:
+        """Removes exactly these pairs. Without any, EC2 would remove every tag there is: refused here."""
+        if not tags:
+            raise ValueError("DeleteTags without Tags deletes every tag of an instance")
+        return self._write(cell, "DeleteTags", instance_ids, tags, dry_run)
+
+    def _write(
+        self, cell: Cell, action: str, instance_ids: Sequence[str], tags: Mapping[str, str], dry_run: bool
+    ) -> str | None:
+        parameters: dict[str, Any] = {
+            "Resources": list(instance_ids),
+            "Tags": [{"Key": key, "Value": value} for key, value in tags.items()],
+        }
+        if dry_run:
+            parameters["DryRun"] = True
+        try:
+            answer = self._connection.call(cell.account, "ec2", cell.region, action, parameters)
+        except AwsError as error:
+            # "Testing permissions", EC2 API reference: a dry run that would have succeeded is this error.
+            if dry_run and error.code == "DryRunOperation":
+                return error.request_id
+            raise
+        request_id: str | None = answer.get("ResponseMetadata", {}).get("RequestId")
+        return request_id
+
+    def _pages(
+        self, cell: Cell, action: str, parameters: Mapping[str, Any], result: str
+    ) -> Iterator[list[dict[str, Any]]]:
+        return self._connection.pages(cell.account, "ec2", cell.region, action, parameters, result)
+
+
+def ids_named_missing(error: AwsError) -> list[str]:
+    """The instance ids that an InvalidInstanceID.NotFound names; empty for any other error."""
+    if error.code not in ("InvalidInstanceID.NotFound", "InvalidInstanceID.Malformed", "InvalidID"):
+        return []
+    named = _NAMED_IDS.search(error.message)
+    return _ID.findall(named.group(1) if named else error.message)
+
+
+def _instance(cell: Cell, described: Mapping[str, Any]) -> Instance:
+    tags = {tag["Key"]: tag["Value"] for tag in described.get("Tags", ())}
+    ours = {
+        key: value for key, value in tags.items() if key.lower() == SSM_TAG.lower() or key.startswith(CLAIM_PREFIX)
+    }
+    return Instance(
+        account=cell.account,
+        region=cell.region,
+        instance_id=described["InstanceId"],
+        name=tags.get("Name", ""),
+        state=described["State"]["Name"],
+        tags=ours,
+        tag_count=sum(not key.startswith("aws:") for key in tags),
+        platform=described.get("Platform") or "linux",
+    )

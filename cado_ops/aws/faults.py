@@ -1,0 +1,169 @@
+"""AWS's and botocore's exceptions, turned into the program's own, with a hint that mends."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from botocore import exceptions as boto
+from botocore.exceptions import BotoCoreError, ClientError
+from botocore.parsers import ResponseParserError
+
+from cado_ops.aws.retry import THROTTLING_CODES
+from cado_ops.errors import AwsError, Kind
+
+EXPIRED_CODES = frozenset({"ExpiredToken", "ExpiredTokenException", "RequestExpired"})
+BAD_CREDENTIAL_CODES = frozenset(
+    {
+        "AuthFailure",
+        "IncompleteSignature",
+        "InvalidAccessKeyId",
+        "InvalidClientTokenId",
+        "InvalidSignatureException",
+        "MissingAuthenticationToken",
+        "SignatureDoesNotMatch",
+        "UnrecognizedClientException",
+    }
+)
+DENIED_CODES = frozenset(
+    {"AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "UnauthorizedAccess", "NotAuthorized"}
+)
+# "Troubleshoot access denied error messages", IAM User Guide.
+_ORG_DENY = re.compile(r"explicit deny in a (service|resource) control policy")
+
+
+def kind_of(code: str, message: str) -> Kind:
+    """What an AWS error code, with its message, means to this program."""
+    if code in DENIED_CODES:
+        return Kind.ORG_DENIED if _ORG_DENY.search(message) else Kind.DENIED
+    if code in THROTTLING_CODES:
+        return Kind.THROTTLED
+    if code in EXPIRED_CODES or code in BAD_CREDENTIAL_CODES:
+        return Kind.CREDENTIALS
+    if "NotFound" in code or code == "InvalidID":
+        return Kind.NOT_FOUND
+    if code.startswith(("InvalidParameter", "Malformed", "Validation", "MissingParameter", "UnknownParameter")):
+        return Kind.INVALID
+    return Kind.OTHER
+
+
+def translate(error: BaseException, action: str, *, profile: str | None, account: str | None) -> AwsError:
+    """The program's error for a botocore exception of ``action``, whatever that exception is."""
+    if isinstance(error, ClientError):
+        return _from_client_error(error, action, profile=profile, account=account)
+    if isinstance(error, (boto.ConnectionError, boto.HTTPClientError, ResponseParserError)):
+        return AwsError(
+            type(error).__name__,
+            str(error),
+            kind=Kind.TRANSPORT,
+            operation=action,
+            hint="Look at the network, HTTPS_PROXY, NO_PROXY and AWS_CA_BUNDLE; then run it again.",
+        )
+    credentials = credential_problem(error, profile)
+    if credentials is not None:
+        return credentials
+    return AwsError(type(error).__name__, str(error), operation=action)
+
+
+def _from_client_error(error: ClientError, action: str, *, profile: str | None, account: str | None) -> AwsError:
+    body: dict[str, Any] = dict(error.response.get("Error", {}))
+    code = str(body.get("Code") or "Unknown")
+    message = str(body.get("Message") or error)
+    kind = kind_of(code, message)
+    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+    if status >= 500 and kind is Kind.OTHER:
+        # The request may have taken effect all the same.
+        kind = Kind.TRANSPORT
+    return AwsError(
+        code,
+        message,
+        kind=kind,
+        hint=_hint(action, code, kind, profile=profile, account=account),
+        operation=action,
+        request_id=error.response.get("ResponseMetadata", {}).get("RequestId"),
+    )
+
+
+def _hint(action: str, code: str, kind: Kind, *, profile: str | None, account: str | None) -> str | None:
+    if action == "AssumeRole" and kind is Kind.DENIED:
+        return (
+            f"AWS answers the same whether the role is missing in {account}, its trust policy does not name you, "
+            "or it wants another --external-id or MFA; your own policy must allow sts:AssumeRole on it too."
+        )
+    if action == "AssumeRole" and code == "RegionDisabledException":
+        return "STS is off for that region in the account: choose another home region with AWS_REGION."
+    if kind is Kind.ORG_DENIED:
+        return "An organisation policy forbids it: only who manages the organisation can change that."
+    if kind is Kind.DENIED:
+        return f"The operator role needs the permission {_permission(action)}."
+    if kind is Kind.THROTTLED:
+        return "AWS throttled every attempt: run it again later, or with a smaller --max-concurrency."
+    if kind is Kind.CREDENTIALS:
+        return _mend(code, profile)
+    if code == "OptInRequired":
+        return "The account is not signed up for EC2 in that region: name other regions, or --exclude-region."
+    return None
+
+
+def _permission(action: str) -> str:
+    organizations = ("ListAccounts", "ListAccountsForParent", "ListOrganizationalUnitsForParent")
+    service = "organizations" if action in organizations else "sts" if action == "AssumeRole" else "ec2"
+    return f"{service}:{action}"
+
+
+def _mend(code: str, profile: str | None) -> str:
+    option = f" --profile {profile}" if profile else ""
+    if code in EXPIRED_CODES:
+        return (
+            f"The credentials have expired: renew them (aws sso login{option}, or new temporary keys), "
+            "then run the same command again."
+        )
+    return f"AWS does not accept the credentials: see who you are with `aws sts get-caller-identity{option}`."
+
+
+def credential_problem(error: BaseException, profile: str | None) -> AwsError | None:
+    """The one clear line for each way in which credentials cannot be had; None if ``error`` is something else."""
+    option = f" --profile {profile}" if profile else ""
+
+    def problem(message: str, hint: str) -> AwsError:
+        return AwsError(type(error).__name__, message, hint=hint, kind=Kind.CREDENTIALS)
+
+    match error:
+        case boto.ProfileNotFound():
+            return problem(
+                f"There is no profile {profile or error.kwargs.get('profile')!r} in your AWS configuration.",
+                "See which there are: aws configure list-profiles",
+            )
+        case (
+            boto.UnauthorizedSSOTokenError()
+            | boto.SSOTokenLoadError()
+            | boto.TokenRetrievalError()
+            | boto.PendingAuthorizationExpiredError()
+        ):
+            return problem("You are not logged in to AWS SSO, or the login has expired.", f"aws sso login{option}")
+        case boto.NoCredentialsError():
+            return problem(
+                "No AWS credentials were found.",
+                f"aws configure sso{option}, or set AWS_PROFILE, or --profile NAME",
+            )
+        case boto.PartialCredentialsError():
+            return problem(f"The AWS credentials are incomplete ({error}).", f"aws configure{option}")
+        case boto.CredentialRetrievalError():
+            return problem(
+                f"The credentials could not be had: {error}",
+                f"Try the source by itself: aws sts get-caller-identity{option}",
+            )
+        case boto.InfiniteLoopConfigError() | boto.InvalidConfigError() | boto.ConfigParseError():
+            return problem(
+                f"Your AWS configuration is not valid: {error}", "Mend ~/.aws/config (or AWS_CONFIG_FILE)."
+            )
+        case boto.NoRegionError():
+            return problem("No region is set.", "Name one: --region, AWS_REGION, or region in the profile")
+        case BotoCoreError() if "MFA" in str(error) or "mfa" in str(error):
+            return problem("MFA is needed, and there is no terminal to ask for the code.", _mfa_hint(option))
+        case _:
+            return None
+
+
+def _mfa_hint(option: str) -> str:
+    return f"Run it in a terminal once, or get a session first: aws sts get-caller-identity{option}"

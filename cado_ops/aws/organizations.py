@@ -1,0 +1,54 @@
+"""AWS Organizations: which accounts there are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from cado_ops.aws.connection import Connection
+from cado_ops.aws.credentials import Identity
+
+# "Endpoints and quotas", AWS Organizations reference: one endpoint a partition, in this region.
+_ENDPOINT_REGION = {"aws": "us-east-1", "aws-us-gov": "us-gov-west-1", "aws-cn": "cn-northwest-1"}
+
+
+@dataclass(frozen=True, slots=True)
+class MemberAccount:
+    """An account as Organizations lists it. ``state`` is ACTIVE, SUSPENDED, PENDING_CLOSURE, …"""
+
+    account_id: str
+    name: str
+    state: str
+
+
+class Organizations:
+    """Read-only calls, as ``identity`` (the caller's own account, or the role of ``--org-role-arn``)."""
+
+    def __init__(self, connection: Connection, identity: Identity) -> None:
+        self._connection = connection
+        self._identity = identity
+
+    def accounts(self) -> Iterator[MemberAccount]:
+        """All accounts of the organisation, whatever their state."""
+        yield from self._accounts("ListAccounts", {})
+
+    def accounts_under(self, parent: str) -> Iterator[MemberAccount]:
+        """The accounts of an organisational unit (or root) and of all units below it."""
+        yield from self._accounts("ListAccountsForParent", {"ParentId": parent})
+        pages = self._pages("ListOrganizationalUnitsForParent", {"ParentId": parent}, "OrganizationalUnits")
+        for page in pages:
+            for unit in page:
+                yield from self.accounts_under(unit["Id"])
+
+    def _accounts(self, action: str, parameters: dict[str, Any]) -> Iterator[MemberAccount]:
+        for page in self._pages(action, parameters, "Accounts"):
+            for account in page:
+                # "Status" is the older field, to be retired; "State" knows more states.
+                state = account.get("State") or account.get("Status") or "UNKNOWN"
+                yield MemberAccount(account["Id"], account.get("Name", ""), state)
+
+    def _pages(self, action: str, parameters: dict[str, Any], result: str) -> Iterator[list[dict[str, Any]]]:
+        partition = self._connection.credentials.partition
+        region = _ENDPOINT_REGION.get(partition, self._connection.home_region)
+        return self._connection.pages(self._identity, "organizations", region, action, parameters, result)

@@ -1,0 +1,153 @@
+"""The one retry layer: what is tried again, how often, how long.
+
+botocore's own retries are switched off (`connection.py`): its retry quota belongs to the client, and a client here
+is shared by all accounts, so that one throttled account would leave the others no retries at all.
+
+The classes of errors follow botocore's standard mode (botocore.retries.standard) and the pages "Query API request
+rate" (EC2) and "Throttling AWS KMS requests"; `RULES` adds what only this domain knows.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from enum import StrEnum
+from typing import Any, TypeVar
+
+import tenacity
+from botocore.exceptions import (
+    ClientError,
+    ConnectionClosedError,
+    ConnectionError,
+    HTTPClientError,
+    ResponseStreamingError,
+)
+from botocore.parsers import ResponseParserError
+
+T = TypeVar("T")
+
+DEFAULT_ATTEMPTS = 10
+MAX_SECONDS = 180.0
+FIRST_WAIT = 0.2
+LONGEST_WAIT = 20.0
+
+
+class Again(StrEnum):
+    """Whether a failed attempt is worth another."""
+
+    THROTTLED = "throttled"
+    TRANSIENT = "transient"
+    NO = "no"
+
+
+THROTTLING_CODES = frozenset(
+    {
+        "BandwidthLimitExceeded",
+        "EC2ThrottledException",
+        "PriorRequestNotComplete",
+        "RequestLimitExceeded",
+        "RequestThrottled",
+        "RequestThrottledException",
+        "SlowDown",
+        "Throttling",
+        "ThrottlingException",
+        "ThrottledException",
+        "TooManyRequestsException",
+    }
+)
+TRANSIENT_CODES = frozenset(
+    {
+        "InternalError",
+        "InternalFailure",
+        "InternalServerError",
+        "KMSInternalException",
+        "DependencyTimeoutException",
+        "RequestTimeout",
+        "RequestTimeoutException",
+        "ServiceException",
+        "ServiceUnavailable",
+        "ServiceUnavailableException",
+        "Unavailable",
+    }
+)
+TRANSIENT_STATUS = frozenset({500, 502, 503, 504})
+
+# (action, code): what the general classes get wrong, or cannot know. An action of None means every action.
+RULES: dict[tuple[str | None, str], Again] = {
+    # A grant quota of 50,000 a key, not throttling, though botocore's standard mode retries it.
+    (None, "LimitExceededException"): Again.NO,
+    # "Tags are being modified by another request": EC2 asks to try again.
+    ("CreateTags", "ConcurrentTagAccess"): Again.TRANSIENT,
+    ("DeleteTags", "ConcurrentTagAccess"): Again.TRANSIENT,
+    # A dry run answers by an error; whatever the HTTP status, that is the answer.
+    (None, "DryRunOperation"): Again.NO,
+    (None, "DryRunOperationException"): Again.NO,
+}
+
+
+def classify(action: str, error: BaseException) -> Again:
+    """Whether ``action`` ("CreateTags"), having failed with ``error``, should be tried again."""
+    if isinstance(error, ClientError):
+        code = error.response.get("Error", {}).get("Code", "")
+        rule = RULES.get((action, code)) or RULES.get((None, code))
+        if rule is not None:
+            return rule
+        if code in THROTTLING_CODES:
+            return Again.THROTTLED
+        status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode")
+        if code in TRANSIENT_CODES or status in TRANSIENT_STATUS or status == 429:
+            return Again.TRANSIENT
+        return Again.NO
+    transport = (
+        ConnectionError,
+        ConnectionClosedError,
+        HTTPClientError,
+        ResponseParserError,
+        ResponseStreamingError,
+    )
+    return Again.TRANSIENT if isinstance(error, transport) else Again.NO
+
+
+class Retry:
+    """Runs a call until it succeeds, fails for good, or the bounds are reached; then the last error is raised.
+
+    Every call that is sent through this layer is idempotent: reads, tags set to a value, tags removed by key and
+    value. So an answer that was lost may be asked for again.
+    """
+
+    def __init__(
+        self,
+        *,
+        attempts: int = DEFAULT_ATTEMPTS,
+        sleep: Callable[[float], Any],
+        rng: random.Random,
+        clock: Callable[[], float],
+        stopped: Callable[[], bool] = lambda: False,
+    ) -> None:
+        self._attempts = max(1, attempts)
+        self._sleep = sleep
+        self._rng = rng
+        self._clock = clock
+        self._stopped = stopped
+
+    def run(self, action: str, call: Callable[[], T]) -> T:
+        started = self._clock()
+
+        def wait(state: tenacity.RetryCallState) -> float:
+            # Full jitter ("Exponential Backoff And Jitter", AWS Architecture Blog): callers spread out at once.
+            ceiling = min(LONGEST_WAIT, FIRST_WAIT * 2.0**state.attempt_number)
+            return self._rng.uniform(0, ceiling)
+
+        def stop(state: tenacity.RetryCallState) -> bool:
+            return (
+                state.attempt_number >= self._attempts or self._clock() - started >= MAX_SECONDS or self._stopped()
+            )
+
+        retrying = tenacity.Retrying(
+            retry=tenacity.retry_if_exception(lambda error: classify(action, error) is not Again.NO),
+            wait=wait,
+            stop=stop,
+            sleep=self._sleep,
+            reraise=True,
+        )
+        return retrying(call)

@@ -1,0 +1,58 @@
+"""The person at the terminal, as the machine sees him: shown the plan, asked, kept up to date."""
+
+from __future__ import annotations
+
+from cado_ops.cli.session import Session
+from cado_ops.model import ErrorInfo
+from cado_ops.plan.change import TagChange
+from cado_ops.render.plan import plan_counts, prompt_block, render_plan
+from cado_ops.workflow.change import Proposal
+
+
+class Terminal:
+    """Implements `workflow.change.Audience` on the streams of a session."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def show_plan(self, proposal: Proposal) -> None:
+        self._session.progress.close()
+        world = self._session.world
+        render_plan(
+            [change.as_item() for change in proposal.changes],
+            command=proposal.command,
+            stderr=world.stderr,
+            environ=world.environ,
+        )
+
+    def confirm(self, proposal: Proposal) -> ErrorInfo | None:
+        world = self._session.world
+        if not (_is_terminal(world.stdin) and _is_terminal(world.stderr)):
+            return ErrorInfo(
+                "NotConfirmed",
+                "there is no terminal to confirm at: nothing was changed",
+                "Look at the plan above; --yes confirms it without a terminal.",
+            )
+        items = [change.as_item() for change in proposal.planned]
+        accounts = {change.account: proposal.account_names.get(change.account) for change in proposal.planned}
+        caller = proposal.caller
+        world.stderr.write(prompt_block(caller.arn, caller.endpoint, accounts, plan_counts(items)) + "\n")
+        world.stderr.write("Go on? [y/N] ")
+        world.stderr.flush()
+        if world.stdin.readline().strip().lower() in ("y", "yes"):
+            return None
+        return ErrorInfo("NotConfirmed", "not confirmed: nothing was changed")
+
+    def item(self, change: TagChange) -> None:
+        self._session.stream_item(change.as_item())
+
+    def phase(self, name: str, total: int) -> None:
+        self._session.progress.phase(name, total)
+
+    def advance(self, count: int) -> None:
+        self._session.progress.advance(count)
+
+
+def _is_terminal(stream: object) -> bool:
+    isatty = getattr(stream, "isatty", None)
+    return bool(isatty and isatty())

@@ -1,0 +1,184 @@
+"""Every option, once: what typer shows and parses, and what the settings loader may read from elsewhere."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+import typer
+
+from cado_ops.cli.settings import Option
+
+WHERE = "Where: accounts and regions"
+ROLES = "Roles"
+WHICH = "Which instances"
+CASE = "Case"
+SAFETY = "Safety"
+OUTPUT = "Output"
+CONNECTION = "Connection and settings"
+
+
+@dataclass(frozen=True)
+class CliOption:
+    """An option as the command line has it; ``setting`` is what the loader knows of it."""
+
+    setting: Option
+    help: str
+    panel: str
+    metavar: str | None = None
+    short: str | None = None
+
+    @property
+    def name(self) -> str:
+        return self.setting.name
+
+    def parameter(self) -> inspect.Parameter:
+        """The parameter that typer reads; every default is None or False, so that "not given" can be told."""
+        kinds: dict[str, Any] = {"str": str | None, "int": int | None, "bool": bool, "list": list[str] | None}
+        # Named flags: otherwise typer grows a --no-… for each.
+        names = [self.setting.flag] if self.short is None else [self.setting.flag, self.short]
+        info = typer.Option(
+            *names,
+            help=self.help,
+            metavar=self.metavar,
+            rich_help_panel=self.panel,
+            show_default=False,
+        )
+        return inspect.Parameter(
+            self.setting.key,
+            inspect.Parameter.KEYWORD_ONLY,
+            default=False if self.setting.kind == "bool" else None,
+            annotation=Annotated[kinds[self.setting.kind], info],
+        )
+
+
+def _option(
+    name: str,
+    panel: str,
+    help: str,
+    *,
+    kind: Literal["str", "int", "bool", "list"] = "str",
+    metavar: str | None = None,
+    flag_only: bool = False,
+    group: str | None = None,
+    short: str | None = None,
+) -> CliOption:
+    return CliOption(Option(name, kind, flag_only, group), help, panel, metavar, short)
+
+
+SCOPE_OPTIONS = (
+    _option("account", WHERE, "Accounts (repeatable, comma lists). Default: your own.", kind="list",
+            metavar="ID", group="accounts"),
+    _option("accounts-file", WHERE, "Accounts from a file: an id or ARN a line, or Cado's CSV; - is stdin.",
+            metavar="FILE", group="accounts"),
+    _option("org", WHERE, "All active accounts of the organisation.", kind="bool", group="accounts"),
+    _option("ou", WHERE, "All active accounts below an organisational unit (repeatable).", kind="list",
+            metavar="ID", group="accounts"),
+    _option("org-role-arn", WHERE, "The role that may read the organisation.", metavar="ARN"),
+    _option("exclude-account", WHERE, "Accounts to leave out (repeatable, comma lists).", kind="list",
+            metavar="ID"),
+    _option("region", WHERE, "Regions (repeatable, comma lists), or all: those enabled in each account. "
+            "Default: the profile's.", kind="list", metavar="REGION"),
+    _option("exclude-region", WHERE, "Regions to leave out (repeatable, comma lists).", kind="list",
+            metavar="REGION"),
+    _option("role-name", ROLES, "The operator role that is assumed in every account but your own.", metavar="NAME"),
+    _option("role-arn", ROLES, "The operator role of one account (repeatable); goes before --role-name.", kind="list",
+            metavar="ARN"),
+    _option("external-id", ROLES, "The external id that the role's trust policy asks for.", metavar="ID"),
+    _option("session-name", ROLES, "The session's name in CloudTrail. Default: who you are, and the case.",
+            metavar="NAME"),
+    _option("source-identity", ROLES, "The source identity of the session (the trust policy must allow it).",
+            metavar="NAME"),
+    _option("cado-role", ROLES, "The Cado role, by name or ARN: never assumed. Default: CadoResponseRole.",
+            metavar="NAME|ARN"),
+)  # fmt: skip
+
+SELECT_OPTIONS = (
+    _option("filter", WHICH, "tag:Env=prod,staging, instance-type=t3.*, or as the AWS CLI has it (repeatable).",
+            kind="list", metavar="FILTER", flag_only=True),
+    _option("exclude", WHICH, "Leave out what this filter matches (repeatable).", kind="list", metavar="FILTER",
+            flag_only=True),
+    _option("from-finding", WHICH, "The instances that GuardDuty, Security Hub or EventBridge JSON names.",
+            kind="list", metavar="FILE", flag_only=True),
+    _option("all", WHICH, "All instances in scope.", kind="bool", flag_only=True),
+    _option("fail-empty", WHICH, "Exit 3 where nothing matches.", kind="bool"),
+)  # fmt: skip
+
+CASE_OPTION = _option(
+    "case", CASE, "The case: marks each instance as claimed by it, with a tag. A label, readable in CloudTrail.",
+    metavar="CASE",
+)  # fmt: skip
+EXPIRES_OPTION = _option(
+    "expires", CASE, "When the claim is due: 72h, 7d, or an ISO 8601 time. Nothing expires by itself: "
+    "it only becomes due.", metavar="WHEN",
+)  # fmt: skip
+
+CHANGE_OPTIONS = (
+    _option("dry-run", SAFETY, "Show the plan, ask AWS whether it would allow each change, change nothing.",
+            kind="bool"),
+    _option("yes", SAFETY, "Do not ask.", kind="bool", flag_only=True, short="-y"),
+    _option("max-changes", SAFETY, "Refuse more changes than this. Default: 100.", kind="int", metavar="N"),
+    _option("all-or-nothing", SAFETY, "Refuse where any target could not be read.", kind="bool"),
+    _option("overwrite", SAFETY, "Also change what was set on purpose.", kind="bool", flag_only=True),
+)  # fmt: skip
+
+JOURNAL_OPTION = _option(
+    "journal-dir", OUTPUT, "Where runs are journaled. Default: cado-ops/runs in your state folder.",
+    metavar="FOLDER",
+)  # fmt: skip
+
+OUTPUT_OPTIONS = (
+    _option("output", OUTPUT, "table, json, ndjson or csv. Default: table.", metavar="FORMAT", short="-o"),
+    _option("query", OUTPUT, "A JMESPath expression on the JSON (with json and table).", metavar="EXPRESSION"),
+    _option("debug", OUTPUT, "Show tracebacks.", kind="bool"),
+    _option("config", CONNECTION, "The settings file. Default: cado-ops/config.toml in your configuration folder.",
+            metavar="FILE", flag_only=True),
+)  # fmt: skip
+
+CONNECTION_OPTIONS = (
+    _option("profile", CONNECTION, "The AWS profile.", metavar="NAME"),
+    _option("endpoint-url", CONNECTION, "Send all calls here instead of to AWS.", metavar="URL", flag_only=True),
+    _option("max-concurrency", CONNECTION, "Calls in flight at once. Default: 32.", kind="int", metavar="N"),
+)  # fmt: skip
+
+AWS_OPTIONS = (*SCOPE_OPTIONS, *OUTPUT_OPTIONS, *CONNECTION_OPTIONS)
+TAG_OPTIONS = (*SELECT_OPTIONS, *SCOPE_OPTIONS, CASE_OPTION, EXPIRES_OPTION, *CHANGE_OPTIONS,
+               *OUTPUT_OPTIONS, JOURNAL_OPTION, *CONNECTION_OPTIONS)  # fmt: skip
+UNTAG_OPTIONS = tuple(each for each in TAG_OPTIONS if each is not EXPIRES_OPTION)
+RUNS_OPTIONS = (JOURNAL_OPTION, *OUTPUT_OPTIONS)
+
+ALL_OPTIONS = tuple({each.name: each for each in (*TAG_OPTIONS, *UNTAG_OPTIONS, *RUNS_OPTIONS)}.values())
+
+Body = Callable[..., int]
+
+
+def takes(options: Iterable[CliOption]) -> Callable[[Body], Body]:
+    """Gives a command these options. It is called with its own parameters and ``flags``: option name to value.
+
+    typer reads a function's signature: this extends it, so that an option is written down once for all commands.
+    """
+    chosen = list(options)
+    by_key = {each.setting.key: each.name for each in chosen}
+
+    def decorate(body: Body) -> Body:
+        own = [each for each in inspect.signature(body, eval_str=True).parameters.values() if each.name != "flags"]
+
+        @functools.wraps(body)
+        def command(**values: Any) -> int:
+            flags = {name: values.pop(key) for key, name in by_key.items()}
+            # A flag that was not given must not hide what the environment says.
+            return body(**values, flags={name: value or None if value is False else value
+                                         for name, value in flags.items()})  # fmt: skip
+
+        # typer resolves annotations by name; those made above are objects already.
+        parameters = [each.replace(kind=inspect.Parameter.KEYWORD_ONLY) for each in own]
+        parameters += [each.parameter() for each in chosen]
+        command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+        hints = {each.name: each.annotation for each in parameters}
+        command.__annotations__ = hints
+        return command
+
+    return decorate

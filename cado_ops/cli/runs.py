@@ -1,0 +1,114 @@
+"""cado-ops runs list and runs show: the journal, read back."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from cado_ops.cli.options import RUNS_OPTIONS, takes
+from cado_ops.cli.session import Session, run
+from cado_ops.cli.world import World
+from cado_ops.errors import UsageError
+from cado_ops.journal import RunRecord, find_run, read_run, run_files
+from cado_ops.model import Caller, ErrorInfo, Failure, Report, Status
+from cado_ops.verdict.outcome import summarise
+
+app = typer.Typer(
+    help="The journal: what was changed, when, by whom, for which case.",
+    rich_markup_mode="rich",
+    no_args_is_help=True,
+)
+
+Run = Annotated[str, typer.Argument(metavar="RUN", help="A run id, the beginning of one, or last.")]
+
+
+@app.command("list")
+@takes(RUNS_OPTIONS)
+def list_runs(ctx: typer.Context, *, flags: dict[str, Any]) -> int:
+    """All runs on this machine, oldest first. Asks AWS nothing.
+
+    Example: cado-ops runs list -o json
+    """
+
+    def body(session: Session) -> Report:
+        runs = [read_run(path) for path in run_files(session.given.journal_folder())]
+        for record in runs:
+            _say_problems(session, record)
+        items = [_run_item(record) for record in runs]
+        return Report("runs list", Status.SUCCESS, summary={"runs": len(items)}, items=items)
+
+    return run("runs list", flags, ctx.obj, body)
+
+
+@app.command("show")
+@takes(RUNS_OPTIONS)
+def show_run(ctx: typer.Context, run_name: Run, *, flags: dict[str, Any]) -> int:
+    """What one run planned and what became of each item. Asks AWS nothing.
+
+    Example: cado-ops runs show last
+    """
+    world: World = ctx.obj
+
+    def body(session: Session) -> Report:
+        record = read_run(find_run(session.given.journal_folder(), run_name))
+        if not record.header:
+            raise UsageError(f"{record.path.name} is no journal of a run")
+        _say_problems(session, record)
+        header = record.header
+        items = [_item(record, line) for line in record.plan]
+        summary = (record.end or {}).get("summary") or {}
+        outcomes = [item["outcome"] for item in items]
+        counted = summarise(
+            outcomes,
+            targets=summary.get("targets", 0),
+            targets_failed=summary.get("targets_failed", 0),
+            targets_left_out=summary.get("targets_left_out", 0),
+            planned=sum(line["outcome"] == "planned" for line in record.plan),
+        )
+        return Report(
+            "runs show",
+            Status.SUCCESS,
+            run_id=record.run_id,
+            case=header.get("case"),
+            caller=Caller(**header["caller"]),
+            summary=counted,
+            items=items,
+            failures=[_failure(each) for each in record.failures],
+        )
+
+    return run("runs show", flags, world, body)
+
+
+def _run_item(record: RunRecord) -> dict[str, Any]:
+    end = record.end or {}
+    changed = sum(result["outcome"] == "changed" for result in record.results.values())
+    return {
+        "run_id": record.run_id,
+        "command": record.header.get("command"),
+        "case": record.header.get("case"),
+        "started": record.header.get("started"),
+        "finished": end.get("finished"),
+        "caller": record.header.get("caller", {}).get("arn"),
+        "status": end.get("status", str(Status.INTERRUPTED)),
+        "changed": changed,
+    }
+
+
+def _item(record: RunRecord, line: dict[str, Any]) -> dict[str, Any]:
+    item = {key: value for key, value in line.items() if not key.startswith("tags_")}
+    result = record.results.get((line["account"], line["region"], line["instance_id"]))
+    if result is not None:
+        item |= {"outcome": result["outcome"], "error": result["error"], "warnings": result["warnings"]}
+    return item
+
+
+def _failure(data: dict[str, Any]) -> Failure:
+    return Failure(data["account"], data["region"], data["stage"], ErrorInfo(**data["error"]), data["id"])
+
+
+def _say_problems(session: Session, record: RunRecord) -> None:
+    for problem in record.problems:
+        session.warn(f"{record.path.name}: {problem}")
+    if record.header and record.end is None:
+        session.warn(f"{record.path.name}: the run has no end: it is still at work, or was cut off")

@@ -1,0 +1,217 @@
+"""One command's run: options in, a report out, and the boundary where errors become a line and an exit code."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Callable, Mapping
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from cado_ops.cli.given import MAX_CONCURRENCY, Given
+from cado_ops.cli.world import World
+from cado_ops.errors import AwsError, CadoOpsError, Kind, UsageError
+from cado_ops.model import Caller, ErrorInfo, Failure, Report, Status
+from cado_ops.render.machine import NdjsonStream
+from cado_ops.render.progress import Progress
+from cado_ops.render.query import check_query
+from cado_ops.render.report import write_report
+from cado_ops.render.text import sanitize
+from cado_ops.verdict.outcome import EXIT, USAGE_EXIT
+from cado_ops.workflow.interrupts import Interrupts
+
+if TYPE_CHECKING:
+    from cado_ops.aws.connection import Connection
+
+DEFAULT_CONCURRENCY = 32
+# "CreateSession name" limits, STS AssumeRole: 2 to 64 of [\w+=,.@-].
+_SESSION_NAME = 64
+
+
+class Session:
+    """What a command works with. Connects to AWS when first asked to."""
+
+    def __init__(self, command: str, given: Given, world: World) -> None:
+        self.command = command
+        self.given = given
+        self.world = world
+        self.interrupts = Interrupts()
+        self.output = given.output()
+        self.query = given.text("query")
+        check_query(self.query, self.output)
+        self.case = given.case()
+        self.max_concurrency = given.number("max-concurrency", DEFAULT_CONCURRENCY, 1, MAX_CONCURRENCY)
+        self.progress = Progress(world.stderr, world.environ, world.clock)
+        self.caller: Caller | None = None
+        # Set as soon as there is a journal: a run that is cut off must name it.
+        self.run_id: str | None = None
+        self._ndjson = NdjsonStream(world.stdout) if self.output == "ndjson" else None
+        self._streamed: set[tuple[Any, ...]] = set()
+        self._failures_streamed = 0
+        self._done = self._total = 0
+
+    @cached_property
+    def connection(self) -> Connection:
+        """The connection, its caller identified. Raises AwsError, UsageError."""
+        from cado_ops.aws.connection import Connection
+        from cado_ops.aws.credentials import Roles
+
+        scope = self.scope
+        connection = Connection(
+            roles=Roles(
+                session_name=self.given.session_name() or "cado-ops",
+                role_name=scope.role_name,
+                role_arns=scope.role_arns,
+                external_id=self.given.external_id(),
+                source_identity=self.given.source_identity(),
+            ),
+            profile=self.given.text("profile"),
+            endpoint_url=self.given.text("endpoint-url"),
+            region=scope.regions[0] if scope.regions else None,
+            max_concurrency=self.max_concurrency,
+            now=self.world.now,
+            clock=self.world.clock,
+            sleep=self.sleep,
+            rng=self.world.rng,
+            stopped=self.interrupts.stopped,
+        )
+        self.caller = connection.identify()
+        if self.given.session_name() is None:
+            connection.credentials.session_name = default_session_name(self.caller, self.case)
+        return connection
+
+    @cached_property
+    def scope(self) -> Any:
+        """The scope options, parsed. Raises UsageError."""
+        return self.given.scope()
+
+    def identified(self) -> Caller:
+        """Who calls. Raises AwsError."""
+        assert self.connection is not None
+        assert self.caller is not None
+        return self.caller
+
+    def sleep(self, seconds: float) -> None:
+        """Waits, or as the world would have it; never past a stop."""
+        (self.world.sleep or self.interrupts.sleep)(seconds)
+
+    def warn(self, message: str) -> None:
+        """A line for people, on stderr."""
+        self.progress.close()
+        self.world.stderr.write(f"warning: {sanitize(message)}\n")
+
+    def reading(self, done: int, total: int) -> None:
+        """Progress of a sweep, in targets."""
+        if total != self._total:
+            self._total = total
+            self.progress.grow(total)
+        self.progress.advance(done - self._done)
+        self._done = done
+
+    def stream_item(self, item: Mapping[str, Any]) -> None:
+        """An item that is final: written at once where the output is ndjson."""
+        if self._ndjson is not None:
+            self._streamed.add(_identity(item))
+            self._ndjson.item(item)
+
+    def stream_failures(self, failures: list[Failure]) -> None:
+        """All failures so far; those not yet written are, where the output is ndjson."""
+        if self._ndjson is not None:
+            for failure in failures[self._failures_streamed :]:
+                self._ndjson.failure(failure)
+            self._failures_streamed = len(failures)
+
+    def finish(self, report: Report) -> int:
+        """Writes the report and gives the exit code."""
+        self.progress.close()
+        if self._ndjson is not None:
+            self.stream_failures(report.failures)
+            for item in report.items:
+                if _identity(item) not in self._streamed:
+                    self._ndjson.item(item)
+            self._ndjson.finish(report)
+        else:
+            write_report(
+                report,
+                output=self.output,  # type: ignore[arg-type]
+                query=self.query,
+                stdout=self.world.stdout,
+                stderr=self.world.stderr,
+                environ=self.world.environ,
+            )
+        return EXIT[report.status]
+
+    def ended_early(self, status: Status, stage: str, error: ErrorInfo) -> int:
+        """The envelope of a command that could not come to its report."""
+        report = Report(self.command, status, run_id=self.run_id, case=self.case, caller=self.caller, summary={})
+        report.failures.append(Failure(None, None, stage, error))
+        code = self.finish(report)
+        if self.output in ("json", "ndjson"):
+            complain(self.world, error.message, error.hint)
+        return code
+
+
+def run(command: str, flags: Mapping[str, Any], world: World, body: Callable[[Session], Report]) -> int:
+    """Runs a command's body and turns whatever ends it into output and exit code. The one error boundary.
+
+    UsageError passes through: nothing may be on stdout then (`app.main` says the line).
+    """
+    session = Session(command, Given(flags, world), world)
+    for warning in session.given.warnings:
+        world.stderr.write(f"warning: {sanitize(warning)}\n")
+    try:
+        with session.interrupts.installed():
+            return session.finish(body(session))
+    except UsageError:
+        session.progress.close()
+        raise
+    except KeyboardInterrupt:
+        hint = f"cado-ops runs show {session.run_id}" if session.run_id else None
+        return session.ended_early(
+            Status.INTERRUPTED, "interrupted", ErrorInfo("Interrupted", "interrupted before it was done", hint)
+        )
+    except CadoOpsError as error:
+        _trace(session)
+        code = error.code if isinstance(error, AwsError) else type(error).__name__
+        stage = "credentials" if isinstance(error, AwsError) and error.kind is Kind.CREDENTIALS else command
+        return session.ended_early(Status.ERROR, stage, ErrorInfo(code, error.message, error.hint))
+    except BrokenPipeError:
+        raise
+    except Exception as error:  # noqa: BLE001  the boundary: nobody above could say it better
+        _trace(session)
+        info = ErrorInfo(
+            "InternalError",
+            f"this is a fault in cado-ops: {type(error).__name__}: {error}",
+            "Run it with --debug and report what it prints.",
+        )
+        return session.ended_early(Status.ERROR, "internal", info)
+
+
+def complain(world: World, message: str, hint: str | None = None) -> None:
+    """One clear line on stderr, and what mends it."""
+    world.stderr.write(f"cado-ops: {sanitize(message)}\n")
+    if hint:
+        world.stderr.write(f"  hint: {sanitize(hint)}\n")
+
+
+def usage_error(world: World, error: UsageError) -> int:
+    """Exit 2: a line on stderr, nothing on stdout."""
+    complain(world, error.message, error.hint)
+    return USAGE_EXIT
+
+
+def default_session_name(caller: Caller, case: str | None) -> str:
+    """Who acts and for which case, as CloudTrail will show it in every account."""
+    who = caller.arn.rsplit("/", 1)[-1] if "/" in caller.arn else "root"
+    name = ".".join(filter(None, ("cado-ops", case, who)))
+    allowed = "".join(each if each.isascii() and (each.isalnum() or each in "_+=,.@-") else "-" for each in name)
+    return allowed[:_SESSION_NAME]
+
+
+def _identity(item: Mapping[str, Any]) -> tuple[Any, ...]:
+    return (item.get("account"), item.get("region"), item.get("instance_id"))
+
+
+def _trace(session: Session) -> None:
+    if session.given.flag("debug"):
+        session.progress.close()
+        session.world.stderr.write(traceback.format_exc())

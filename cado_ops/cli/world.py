@@ -1,0 +1,64 @@
+"""What a command finds around it: streams, environment, clocks, chance. Passed in, so that tests can choose."""
+
+from __future__ import annotations
+
+import os
+import random
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TextIO
+
+from cado_ops.errors import UsageError
+
+# Larger inputs are a mistake (a wrong file), and would only fill the memory.
+MAX_STDIN = 16 * 1024 * 1024
+
+
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+@dataclass
+class World:
+    """``now`` is the wall clock (UTC), ``clock`` a monotonic one in seconds."""
+
+    argv: Sequence[str] = ()
+    stdin: TextIO = field(default_factory=lambda: sys.stdin)
+    stdout: TextIO = field(default_factory=lambda: sys.stdout)
+    stderr: TextIO = field(default_factory=lambda: sys.stderr)
+    environ: Mapping[str, str] = field(default_factory=lambda: os.environ)
+    now: Callable[[], datetime] = _utc_now
+    clock: Callable[[], float] = time.monotonic
+    sleep: Callable[[float], None] | None = None
+    rng: random.Random = field(default_factory=random.SystemRandom)
+    stdin_reader: str | None = None
+
+    def read_stdin(self, reader: str) -> str:
+        """All of stdin, for one ``reader`` (an option or argument). Raises UsageError at a second one."""
+        if self.stdin_reader is not None:
+            raise UsageError(f"- (stdin) is used twice: by {self.stdin_reader} and by {reader}")
+        self.stdin_reader = reader
+        text = self.stdin.read(MAX_STDIN + 1)
+        if len(text) > MAX_STDIN:
+            raise UsageError(f"{reader}: stdin holds more than {MAX_STDIN // 2**20} MiB")
+        if not text.strip():
+            raise UsageError(f"{reader}: stdin is empty")
+        return text
+
+    def read_file(self, path: str, reader: str) -> str:
+        """A file's text, or stdin's for ``-``. Raises UsageError."""
+        if path == "-":
+            return self.read_stdin(reader)
+        try:
+            with Path(path).open(encoding="utf-8") as file:
+                text = file.read(MAX_STDIN + 1)
+        except (OSError, UnicodeDecodeError) as error:
+            reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+            raise UsageError(f"{reader}: cannot read {path!r}: {reason}") from error
+        if len(text) > MAX_STDIN:
+            raise UsageError(f"{reader}: {path!r} holds more than {MAX_STDIN // 2**20} MiB")
+        return text

@@ -1,0 +1,178 @@
+"""The words of this program: plain data that every other room speaks.
+
+Shapes follow docs/reference.md; nothing here does anything but hold and convert.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+SSM_TAG = "CadoResponseSSMEnabled"
+SSM_TAG_VALUE = "True"
+CLAIM_PREFIX = "cado-ops:case/"
+FORMAT_VERSION = 1
+
+
+class Outcome(StrEnum):
+    """What became of one item."""
+
+    CHANGED = "changed"
+    UNCHANGED = "unchanged"
+    SKIPPED = "skipped"
+    DRIFTED = "drifted"
+    FAILED = "failed"
+    UNKNOWN = "unknown"
+    ALLOWED = "allowed"
+    DENIED = "denied"
+    LISTED = "listed"
+    PLANNED = "planned"  # planned, and nothing tried yet
+
+
+class Status(StrEnum):
+    """What became of a whole command."""
+
+    SUCCESS = "success"
+    PLANNED = "planned"
+    PARTIAL = "partial"
+    ERROR = "error"
+    REFUSED = "refused"
+    INTERRUPTED = "interrupted"
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorInfo:
+    """An error as the envelope shows it."""
+
+    code: str
+    message: str
+    hint: str | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        return {"code": self.code, "message": self.message, "hint": self.hint}
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Cell:
+    """One account and one region: what a regional AWS call works in."""
+
+    account: str
+    region: str
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """An account in scope. ``cado_role_arn`` is set where an accounts file named it."""
+
+    account_id: str
+    name: str | None = None
+    cado_role_arn: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Something that could not be read or done, with AWS's own words. Never the same as an empty answer."""
+
+    account: str | None
+    region: str | None
+    stage: str
+    error: ErrorInfo
+    id: str | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "account": self.account,
+            "region": self.region,
+            "stage": self.stage,
+            "id": self.id,
+            "error": self.error.as_json(),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """A target that the scope does not cover, on purpose, and why."""
+
+    account: str
+    region: str | None
+    reason: str
+    name: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who calls: STS's answer, and the endpoint where it is not AWS itself."""
+
+    account: str
+    arn: str
+    endpoint: str | None = None
+
+    @property
+    def partition(self) -> str:
+        return self.arn.split(":")[1]
+
+    def as_json(self) -> dict[str, Any]:
+        return {"account": self.account, "arn": self.arn, "endpoint": self.endpoint}
+
+
+@dataclass(frozen=True, slots=True)
+class InstanceRef:
+    """An instance that the user named; account and region are None for a bare id (searched in all targets)."""
+
+    instance_id: str
+    account: str | None = None
+    region: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Instance:
+    """One EC2 instance, cut down to what the program works with.
+
+    ``tags`` holds only the tags that matter here: keys equal to the SSM tag's whatever their case, and claims.
+    ``tag_count`` counts all user tags (keys that begin with ``aws:`` do not count, as in EC2's quota).
+    """
+
+    account: str
+    region: str
+    instance_id: str
+    name: str
+    state: str
+    tags: Mapping[str, str]
+    tag_count: int
+    platform: str = "linux"
+
+
+@dataclass(slots=True)
+class Report:
+    """What a command answers: the envelope of docs/reference.md, before it is rendered.
+
+    ``items`` are dictionaries with the keys of the command's item; ``notes`` are lines for people (stderr).
+    """
+
+    command: str
+    status: Status
+    dry_run: bool = False
+    run_id: str | None = None
+    case: str | None = None
+    caller: Caller | None = None
+    summary: dict[str, int] = field(default_factory=dict)
+    items: list[dict[str, Any]] = field(default_factory=list)
+    failures: list[Failure] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    def envelope(self) -> dict[str, Any]:
+        """The whole as JSON-ready data, without the items and failures filled in by the caller's order."""
+        return {
+            "format_version": FORMAT_VERSION,
+            "command": self.command,
+            "status": str(self.status),
+            "dry_run": self.dry_run,
+            "run_id": self.run_id,
+            "case": self.case,
+            "caller": self.caller.as_json() if self.caller else None,
+            "summary": self.summary,
+            "items": self.items,
+            "failures": [failure.as_json() for failure in self.failures],
+        }

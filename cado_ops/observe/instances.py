@@ -1,0 +1,111 @@
+"""The instances that a selection means, in one cell."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from cado_ops.aws.ec2 import FILTER_VALUES, Ec2
+from cado_ops.filters import Filter, rounds
+from cado_ops.model import Cell, ErrorInfo, Failure, Instance, LeftOut
+from cado_ops.observe.targets import unreadable
+from cado_ops.scope import Selection
+
+
+@dataclass(frozen=True)
+class Found:
+    """``instances``: what was selected. ``exists``: the ids asked for that are there, selected or not."""
+
+    instances: list[Instance]
+    exists: frozenset[str]
+
+
+def cells_named(selection: Selection) -> list[Cell]:
+    """The cells that instance ARNs name, each once."""
+    return sorted({Cell(ref.account, ref.region) for ref in selection.refs if ref.account and ref.region})
+
+
+def select_instances(ec2: Ec2, cell: Cell, selection: Selection) -> Found:
+    """Reads the selected instances of one cell. Raises AwsError.
+
+    Ids and filters must both hold; an id that is there and does not match the filters is no failure.
+    """
+    if not selection.refs:
+        return Found(_matching(ec2, cell, selection, []), frozenset())
+    wanted = list(
+        dict.fromkeys(
+            ref.instance_id
+            for ref in selection.refs
+            if ref.account is None or ref.region is None or Cell(ref.account, ref.region) == cell
+        )
+    )
+    exists: set[str] = set()
+    instances: list[Instance] = []
+    for start in range(0, len(wanted), FILTER_VALUES):
+        by_id = Filter("instance-id", tuple(wanted[start : start + FILTER_VALUES]))
+        there = _distinct(ec2.instances(cell, [by_id]))
+        exists |= {instance.instance_id for instance in there}
+        if not there or not (selection.filters or selection.excludes):
+            instances += there
+        else:
+            instances += _matching(ec2, cell, selection, [by_id])
+    return Found(instances, frozenset(exists))
+
+
+def ids_not_found(
+    selection: Selection,
+    found: Iterable[tuple[Cell, Found]],
+    failures: Sequence[Failure],
+    left_out: Sequence[LeftOut],
+) -> list[Failure]:
+    """A failure of stage ``select`` for each id that no target has, saying which targets could not be read."""
+    exists: set[str] = set()
+    read: set[Cell] = set()
+    for cell, reading in found:
+        read.add(cell)
+        exists |= reading.exists
+    missing: list[Failure] = []
+    unread = [failure for failure in failures if failure.stage != "select"]
+    for ref in dict.fromkeys(selection.refs):
+        if ref.instance_id in exists:
+            continue
+        if ref.account and ref.region:
+            if Cell(ref.account, ref.region) not in read:
+                # Its cell failed, or was left out: for a failure, that failure already says it.
+                excluded = any(
+                    left.account == ref.account and left.region in (None, ref.region) for left in left_out
+                )
+                if not excluded:
+                    continue
+                message = f"{ref.instance_id} is in {ref.account}/{ref.region}, which is left out of the scope"
+            else:
+                message = f"{ref.instance_id} is not in {ref.account}/{ref.region}"
+        else:
+            message = f"{ref.instance_id} is in none of the {len(read)} targets that were read"
+            if unread:
+                message += f"; not read: {unreadable(unread)}"
+        hint = "Look at the account and region (cado-ops targets), or whether it was terminated over an hour ago."
+        error = ErrorInfo("InstanceNotFound", message, hint)
+        missing.append(Failure(ref.account, ref.region, "select", error, ref.instance_id))
+    return missing
+
+
+def _matching(ec2: Ec2, cell: Cell, selection: Selection, base: list[Filter]) -> list[Instance]:
+    kept: dict[str, Instance] | None = None
+    for filters in rounds(selection.filters) or [[]]:
+        matched = {i.instance_id: i for i in ec2.instances(cell, [*base, *filters])}
+        kept = matched if kept is None else {key: kept[key] for key in kept if key in matched}
+        if not kept:
+            return []
+    assert kept is not None
+    for group in selection.excludes:
+        out: set[str] | None = None
+        for filters in rounds(group):
+            matched_ids = {i.instance_id for i in ec2.instances(cell, [*base, *filters])}
+            out = matched_ids if out is None else out & matched_ids
+        kept = {key: instance for key, instance in kept.items() if key not in (out or ())}
+    return list(kept.values())
+
+
+def _distinct(instances: Iterable[Instance]) -> list[Instance]:
+    return list({instance.instance_id: instance for instance in instances}.values())

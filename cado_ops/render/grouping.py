@@ -1,0 +1,131 @@
+"""Long lists put together: counts by group, and what in them needs a look. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from cado_ops.model import Failure
+from cado_ops.render.columns import Column, Item, Layout, field, sorted_failures
+from cado_ops.render.text import count, plain
+
+LONG = 40  # items shown one by one
+MANY_GROUPS = 100  # groups shown region by region
+_SHOWN_THEIR_WAY = ("role_arn", "grantee_principal")
+LISTED = 25  # things listed of each kind of trouble
+_BAD = ("failed", "drifted", "unknown", "denied")
+_MILD = ("skipped", "warning", "warn", "info")
+
+
+def is_long(items: Sequence[Item], layout: Layout) -> bool:
+    return bool(layout.group) and len(items) > LONG
+
+
+def grouped(items: Sequence[Item], layout: Layout) -> tuple[list[Item], Layout]:
+    """One row for each group, with the number of its items; very many groups are put together by region."""
+    keys = layout.group
+    groups = _split(items, keys)
+    if len(groups) > MANY_GROUPS:
+        groups = _split(items, tuple(key for key in keys if key != "region"))
+    return [_row(members, layout) for members in groups], replace(layout, columns=_columns(layout))
+
+
+def _split(items: Sequence[Item], keys: Sequence[str]) -> list[list[Item]]:
+    groups: dict[tuple[str, ...], list[Item]] = {}
+    for item in items:
+        groups.setdefault(tuple(plain(field(item, key)) for key in keys), []).append(item)
+    return [groups[key] for key in sorted(groups)]
+
+
+def _row(members: Sequence[Item], layout: Layout) -> Item:
+    row: dict[str, Any] = {key: field(members[0], key) for key in layout.group}
+    regions = {plain(item.get("region")) for item in members}
+    if len(regions) > 1:
+        row["region"] = count(len(regions), "region")
+    for key in layout.sums:
+        measured = [item[key] for item in members if item.get(key) is not None]
+        row[key] = sum(measured) if measured else None
+    return {**row, "count": len(members)}
+
+
+def _columns(layout: Layout) -> tuple[Column, ...]:
+    known = {column.key: column for column in layout.columns}
+    columns = []
+    for key in layout.group:
+        column = known.get(key, Column(key, key))
+        # In a row a nested field has become a plain key, and action and outcome each stand for themselves.
+        columns.append(column if key in _SHOWN_THEIR_WAY else replace(column, show=_own(key), rank=0))
+    sums = [column for column in layout.columns if column.key in layout.sums]
+    return (*columns, *(sums or [Column("count", "count", number=True)]))
+
+
+def _own(key: str) -> Callable[[Item], str]:
+    return lambda row: plain(row[key])
+
+
+@dataclass(frozen=True, slots=True)
+class Remark:
+    """What is to be known about one item or many."""
+
+    kind: str  # the outcome, status or severity
+    label: str
+    text: str
+    hint: str = ""
+
+
+def remarks(item: Item) -> Iterator[tuple[Remark, str]]:
+    """Why an item needs a look (it went wrong, a warning, a finding), each with the command that mends it."""
+    outcome, error = plain(item.get("outcome")), item.get("error")
+    if isinstance(error, Mapping):
+        label = f"{outcome} {plain(error.get('code'))}".strip()
+        yield Remark(outcome or "failed", label, plain(error.get("message")), plain(error.get("hint"))), ""
+    elif outcome in _BAD:
+        yield Remark(outcome, outcome, ""), ""
+    for warning in item.get("warnings") or ():
+        yield Remark("warning", "warning", plain(warning)), ""
+    for found in item.get("findings") or ():
+        if found.get("status") != "ok":
+            yield _found(found, "status", "check", "detail"), plain(found.get("fix"))
+    if item.get("severity"):
+        yield _found(item, "severity", "rule", "message"), plain(item.get("fix"))
+
+
+def _found(found: Mapping[str, Any], *keys: str) -> Remark:
+    kind, name, text = (plain(found.get(key)) for key in keys)
+    return Remark(kind, f"{kind} {name}", text)
+
+
+@dataclass(slots=True)
+class Remarked:
+    """The items that one remark is about, and the commands that mend them."""
+
+    remark: Remark
+    items: list[Item]
+    fixes: list[str]
+
+
+def remark_groups(items: Sequence[Item]) -> list[tuple[list[Remarked], int]]:
+    """Remarks by label, the worst first; of each label at most LISTED items, and how many more there are."""
+    groups: dict[str, dict[Remark, Remarked]] = {}
+    seen: dict[str, int] = {}
+    for item in items:
+        for remark, fix in remarks(item):
+            label = remark.label
+            seen[label] = seen.get(label, 0) + 1
+            if seen[label] > LISTED:
+                continue
+            same = groups.setdefault(label, {}).setdefault(remark, Remarked(remark, [], []))
+            same.items.append(item)
+            if fix and fix not in same.fixes:
+                same.fixes.append(fix)
+    by_label = [(list(same.values()), max(0, seen[label] - LISTED)) for label, same in groups.items()]
+    return sorted(by_label, key=lambda group: group[0][0].remark.kind in _MILD)
+
+
+def failure_groups(failures: Sequence[Failure]) -> list[list[Failure]]:
+    """Failures that say the same of one account, in order: one group each."""
+    groups: dict[tuple[Any, ...], list[Failure]] = {}
+    for failure in sorted_failures(failures):
+        groups.setdefault((failure.account, failure.stage, failure.error), []).append(failure)
+    return list(groups.values())

@@ -1,0 +1,89 @@
+"""Foreign text made harmless, and streams that may be no terminal and may not speak UTF-8."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any, TextIO
+
+# Control characters (C0, DEL, C1: escape sequences begin with one), line and paragraph separators,
+# bidirectional controls, the byte order mark, lone surrogates: what moves the cursor or breaks a stream.
+_HIGH = "\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff\ud800-\udfff"
+_UNSAFE = re.compile(f"[\x00-\x1f{_HIGH}]")
+_UNSAFE_IN_JSON = re.compile(f"[{_HIGH}]")  # json itself escapes the rest, and its own line ends must stay
+_NAMED = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
+_PLAIN = str.maketrans({"─": "-", "…": "~", "→": ">", "·": "|"})
+
+
+def sanitize(text: str) -> str:
+    """``text`` on one line: what could break a table, a log or a terminal is made visible (``\\x1b``)."""
+    return _UNSAFE.sub(_visible, text)
+
+
+def _visible(match: re.Match[str]) -> str:
+    char = match.group()
+    return _NAMED.get(char) or (f"\\x{ord(char):02x}" if ord(char) < 0x100 else f"\\u{ord(char):04x}")
+
+
+def escape_json(document: str) -> str:
+    """A JSON document with the characters escaped that json leaves as they are; it means the same."""
+    return _UNSAFE_IN_JSON.sub(lambda match: f"\\u{ord(match.group()):04x}", document)
+
+
+def plain(value: Any) -> str:
+    """A JSON-like value as one safe line for people."""
+    if value is None or value == "":
+        return ""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, Mapping):
+        return ", ".join(f"{plain(key)}={plain(each)}" for key, each in value.items())
+    if isinstance(value, list | tuple):
+        return ", ".join(map(plain, value))
+    return sanitize(str(value))
+
+
+def cut(things: Iterable[str], limit: int) -> list[str]:
+    """The first ``limit`` of the things, and how many there are besides."""
+    everything = list(things)
+    more = len(everything) - limit
+    return everything if more <= 0 else [*everything[:limit], f"… and {more} more"]
+
+
+def count(number: int, thing: str) -> str:
+    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"
+
+
+def is_terminal(stream: TextIO) -> bool:
+    try:
+        return stream.isatty()
+    except ValueError:  # closed
+        return False
+
+
+def speaks_unicode(stream: TextIO) -> bool:
+    return (getattr(stream, "encoding", None) or "utf-8").lower().replace("_", "-").startswith("utf")
+
+
+def room(stream: TextIO, environ: Mapping[str, str], width: int | None) -> int | None:
+    """How many columns there are; None where nobody said (a pipe): then nothing has to be cut off."""
+    columns = environ.get("COLUMNS", "")
+    if width is not None:
+        return width
+    if columns.isdecimal() and int(columns) > 0:
+        return int(columns)
+    if not is_terminal(stream):
+        return None
+    try:
+        return os.get_terminal_size(stream.fileno()).columns or 80
+    except (OSError, ValueError):
+        return 80
+
+
+def write(stream: TextIO, text: str) -> None:
+    """Writes and flushes; a stream that lacks a character gets a stand-in, never an exception."""
+    if not speaks_unicode(stream):
+        text = text.translate(_PLAIN).encode(stream.encoding, "backslashreplace").decode(stream.encoding)
+    stream.write(text)
+    stream.flush()

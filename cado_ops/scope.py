@@ -1,0 +1,51 @@
+"""What a command works on: which accounts and regions, through which roles. Plain data, from the options."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from cado_ops.filters import Filter
+from cado_ops.model import Account, InstanceRef
+
+
+@dataclass(frozen=True)
+class Scope:
+    """The scope options of docs/reference.md, parsed. Without any account option: the caller's own account."""
+
+    accounts: tuple[Account, ...] = ()
+    org: bool = False
+    ous: tuple[str, ...] = ()
+    org_role_arn: str | None = None
+    exclude_accounts: frozenset[str] = frozenset()
+    regions: tuple[str, ...] = ()
+    all_regions: bool = False
+    exclude_regions: frozenset[str] = frozenset()
+    role_arns: Mapping[str, str] = field(default_factory=dict)
+    # The ARNs that were typed on this command line: an account among them that is not in scope is a mistake.
+    role_arns_from_flags: frozenset[str] = frozenset()
+    role_name: str | None = None
+
+    @property
+    def default(self) -> bool:
+        return not (self.accounts or self.org or self.ous)
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Which instances: by id or ARN, by filters that must all hold, less what an exclude matches; or all."""
+
+    refs: tuple[InstanceRef, ...] = ()
+    filters: tuple[Filter, ...] = ()
+    excludes: tuple[tuple[Filter, ...], ...] = ()
+    all: bool = False
+
+    @property
+    def bare_ids(self) -> tuple[str, ...]:
+        """The ids that name no account and region: to be searched in every target."""
+        return tuple(ref.instance_id for ref in self.refs if ref.account is None or ref.region is None)
+
+    @property
+    def needs_scope(self) -> bool:
+        """Whether anything has to be searched beyond the cells that ARNs name."""
+        return not self.refs or bool(self.bare_ids)

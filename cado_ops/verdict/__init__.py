@@ -1,0 +1,1 @@
+"""Pure verdicts: what the outcomes, taken together, mean."""

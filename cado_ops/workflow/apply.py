@@ -1,0 +1,237 @@
+"""The only place that changes AWS: journal the intent, call, journal the outcome, look whether it is so.
+
+One thread works through one cell; cells run in parallel. Nothing here decides what to change.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from cado_ops.aws.ec2 import FILTER_VALUES, Ec2, ids_named_missing
+from cado_ops.errors import AwsError, Kind
+from cado_ops.filters import Filter
+from cado_ops.journal import Journal
+from cado_ops.model import Cell, ErrorInfo, Instance, Outcome
+from cado_ops.plan.change import TagChange
+from cado_ops.plan.tagging import ENDED_STATES
+from cado_ops.workflow.batches import Sent, send_shrinking
+
+# A plan confirmed within this time of reading is applied as read; an older one is read again first.
+FRESH_SECONDS = 60.0
+# EC2 is eventually consistent ("Eventual consistency in the Amazon EC2 API"): how long a new tag may take to show,
+# and a new instance to be taggable.
+SETTLE_WAITS = (0.5, 1.0, 2.0, 4.0, 8.0)
+
+Call = Literal["CreateTags", "DeleteTags"]
+
+
+def dry_run_cell(ec2: Ec2, cell: Cell, changes: Sequence[TagChange]) -> list[TagChange]:
+    """Asks EC2, by DryRun, whether it would allow each change. Proves the permission, not that it would work."""
+    refused: dict[str, AwsError] = {}
+    for call, tags, ids in _calls(changes):
+        asked = [each for each in ids if each not in refused]
+        refused |= send_shrinking(asked, _sender(ec2, cell, call, tags, dry_run=True), ids_named_missing).refused
+
+    def verdict(change: TagChange) -> TagChange:
+        error = refused.get(change.instance_id)
+        if error is None:
+            return change.ended(Outcome.ALLOWED)
+        denied = error.kind in (Kind.DENIED, Kind.ORG_DENIED)
+        return change.ended(Outcome.DENIED if denied else Outcome.FAILED, _info(error))
+
+    return [verdict(change) for change in changes]
+
+
+@dataclass
+class TagApplier:
+    """Applies tag changes through ``ec2``, journaling to ``journal``.
+
+    ``sleep`` waits (seconds), ``clock`` is monotonic, ``stopped`` says that nothing new may be started.
+    """
+
+    ec2: Ec2
+    journal: Journal
+    sleep: Callable[[float], Any]
+    clock: Callable[[], float]
+    stopped: Callable[[], bool]
+
+    def apply_cell(self, cell: Cell, changes: Sequence[TagChange], read_at: float) -> list[TagChange]:
+        """The changes of one cell, each with its outcome; PLANNED where a stop came first.
+
+        Raises LocalError if the journal cannot be written.
+        """
+        ended: dict[str, TagChange] = {}
+        by_id = {change.instance_id: change for change in changes}
+        if not self.stopped() and self.clock() - read_at > FRESH_SECONDS:
+            ended = self._read_again(cell, by_id)
+        for call, tags, ids in _calls(changes):
+            # What failed, drifted or is open after one call gets no second one.
+            todo = [each for each in ids if each not in ended or ended[each].outcome is Outcome.CHANGED]
+            if todo and not self.stopped():
+                ended |= self._send(cell, call, tags, [by_id[each] for each in todo])
+        ended |= self._verify(cell, by_id, ended)
+        return [ended.get(change.instance_id, change) for change in changes]
+
+    def _read_again(self, cell: Cell, by_id: Mapping[str, TagChange]) -> dict[str, TagChange]:
+        """The plan is older than it should be: what no longer stands as planned is ended here, untouched."""
+        try:
+            live = {instance.instance_id: instance for instance in self._instances(cell, list(by_id))}
+        except AwsError as error:
+            ended = {each: change.ended(Outcome.FAILED, _info(error)) for each, change in by_id.items()}
+        else:
+            compared = ((each, _against(change, live.get(each))) for each, change in by_id.items())
+            ended = {each: change for each, change in compared if change.outcome is not Outcome.PLANNED}
+        self._record(cell, ended)
+        return ended
+
+    def _send(
+        self, cell: Cell, call: Call, tags: Mapping[str, str], changes: Sequence[TagChange]
+    ) -> dict[str, TagChange]:
+        ids = [change.instance_id for change in changes]
+        self.journal.write("intent", account=cell.account, region=cell.region, call=call, tags=dict(tags), ids=ids)
+        send = _sender(self.ec2, cell, call, tags)
+        sent = send_shrinking(ids, send, ids_named_missing, self.stopped)
+        self._insist(cell, sent, send)
+        ended: dict[str, TagChange] = {}
+        for change in changes:
+            error = sent.refused.get(change.instance_id)
+            if change.instance_id in sent.accepted:
+                ended[change.instance_id] = change.ended(Outcome.CHANGED)
+            elif error is not None:
+                # Without an answer nobody knows whether the request took effect: `_verify` looks.
+                open_ = error.kind is Kind.TRANSPORT
+                ended[change.instance_id] = change.ended(Outcome.UNKNOWN if open_ else Outcome.FAILED, _info(error))
+        self._record(cell, ended | {each: by for by in changes if (each := by.instance_id) in sent.not_sent}, sent)
+        return ended
+
+    def _insist(self, cell: Cell, sent: Sent, send: Callable[[list[str]], str | None]) -> None:
+        """An instance may be visible before it can be tagged: if it is there, its NotFound is only early."""
+        for wait in SETTLE_WAITS:
+            gone = [each for each, error in sent.refused.items() if ids_named_missing(error)]
+            if not gone or self.stopped():
+                return
+            try:
+                there = [i.instance_id for i in self._instances(cell, gone) if i.state not in ENDED_STATES]
+            except AwsError:
+                return  # what CreateTags said stands
+            if not there:
+                return
+            self.sleep(wait)
+            again = send_shrinking(there, send, ids_named_missing, self.stopped)
+            for each in there:
+                sent.refused.pop(each)
+            sent.accepted |= again.accepted
+            sent.refused |= again.refused
+            sent.not_sent += again.not_sent
+
+    def _verify(
+        self, cell: Cell, by_id: Mapping[str, TagChange], ended: Mapping[str, TagChange]
+    ) -> dict[str, TagChange]:
+        """Looks at AWS once more: what was accepted must be there, what got no answer may be."""
+        touched = (Outcome.CHANGED, Outcome.UNKNOWN)
+        waiting = [each for each, change in ended.items() if change.outcome in touched]
+        corrected: dict[str, TagChange] = {}
+        for wait in (*SETTLE_WAITS, None):
+            if not waiting:
+                break
+            keys = sorted({key for each in waiting for key in (by_id[each].put | by_id[each].remove)})
+            try:
+                live = self.ec2.tags(cell, waiting, keys)
+            except AwsError as error:
+                remark = (f"not verified: {error.code}",)
+                corrected |= {each: _remark(ended[each], remark) for each in waiting}
+                break
+            standing = {each: _stands(by_id[each], live.get(each, {})) for each in waiting}
+            for each, outcome in standing.items():
+                if outcome is Outcome.CHANGED and ended[each].outcome is Outcome.UNKNOWN:
+                    corrected[each] = by_id[each].ended(Outcome.CHANGED)
+            waiting = [each for each in waiting if standing[each] is not Outcome.CHANGED]
+            if wait is None or self.stopped():
+                corrected |= {each: _unsettled(by_id[each], standing[each]) for each in waiting}
+                break
+            if waiting:
+                self.sleep(wait)
+        self._record(cell, corrected)
+        return corrected
+
+    def _instances(self, cell: Cell, ids: Sequence[str]) -> list[Instance]:
+        found: list[Instance] = []
+        for start in range(0, len(ids), FILTER_VALUES):
+            asked = Filter("instance-id", tuple(ids[start : start + FILTER_VALUES]))
+            found += self.ec2.instances(cell, [asked])
+        return found
+
+    def _record(self, cell: Cell, ended: Mapping[str, TagChange], sent: Sent | None = None) -> None:
+        if not ended:
+            return
+        accepted = sent.accepted if sent else {}
+        refused = sent.refused if sent else {}
+        results = {}
+        for each, change in ended.items():
+            error = refused.get(each)
+            results[each] = {
+                "outcome": str(change.outcome),
+                "error": change.error.as_json() if change.error else None,
+                "warnings": list(change.warnings),
+                "request_id": accepted.get(each) or (error.request_id if error else None),
+            }
+        self.journal.write("outcome", account=cell.account, region=cell.region, results=results)
+
+
+def _calls(changes: Iterable[TagChange]) -> list[tuple[Call, dict[str, str], list[str]]]:
+    """The calls that make the changes: instances that need the same tags share one. What is set comes first."""
+    groups: dict[tuple[Call, tuple[tuple[str, str], ...]], list[str]] = {}
+    for change in changes:
+        wanted: tuple[tuple[Call, dict[str, str]], ...] = (
+            ("CreateTags", change.put),
+            ("DeleteTags", change.remove),
+        )
+        for call, tags in wanted:
+            if tags:
+                groups.setdefault((call, tuple(sorted(tags.items()))), []).append(change.instance_id)
+    ordered = sorted(groups.items(), key=lambda group: group[0])
+    return [(call, dict(tags), ids) for (call, tags), ids in ordered]
+
+
+def _sender(
+    ec2: Ec2, cell: Cell, call: Call, tags: Mapping[str, str], *, dry_run: bool = False
+) -> Callable[[list[str]], str | None]:
+    write = ec2.create_tags if call == "CreateTags" else ec2.delete_tags
+    return lambda ids: write(cell, ids, tags, dry_run=dry_run)
+
+
+def _against(change: TagChange, live: Instance | None) -> TagChange:
+    if live is None:
+        return change.ended(Outcome.DRIFTED, warnings=("the instance is gone since the plan was made",))
+    if live.state in ENDED_STATES:
+        return change.ended(Outcome.DRIFTED, warnings=(f"the instance is {live.state} since the plan was made",))
+    outcome = change.compare(live.tags)
+    if outcome is Outcome.DRIFTED:
+        return change.ended(outcome, warnings=("its tags were changed since the plan was made: left alone",))
+    return change.ended(outcome)
+
+
+def _stands(change: TagChange, live: Mapping[str, str]) -> Outcome:
+    """What is seen of a change: there (CHANGED), not yet (UNKNOWN), or something else again (DRIFTED)."""
+    keys = change.put | change.remove
+    if all(live.get(key) == change.after[key] for key in keys):
+        return Outcome.CHANGED
+    if all(live.get(key) in (change.before[key], change.after[key]) for key in keys):
+        return Outcome.UNKNOWN
+    return Outcome.DRIFTED
+
+
+def _unsettled(change: TagChange, seen: Outcome) -> TagChange:
+    if seen is Outcome.DRIFTED:
+        return change.ended(seen, warnings=("somebody changed the tag at the same time",))
+    return change.ended(seen, warnings=("AWS does not show the change yet: look again with cado-ops status",))
+
+
+def _remark(change: TagChange, warnings: tuple[str, ...]) -> TagChange:
+    return change.ended(change.outcome, change.error, warnings)
+
+
+def _info(error: AwsError) -> ErrorInfo:
+    return ErrorInfo(error.code, error.message, error.hint)

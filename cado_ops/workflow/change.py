@@ -1,0 +1,233 @@
+"""The machine under every command that changes AWS: guard, confirm, journal, apply, report.
+
+It knows nothing of tags: what to change comes as changes, how to apply a cell's changes as a function.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Protocol
+
+from cado_ops.errors import LocalError
+from cado_ops.fanout import FanOut
+from cado_ops.journal import JOURNAL_VERSION, Journal
+from cado_ops.model import Caller, Cell, ErrorInfo, Failure, LeftOut, Outcome, Report, Status
+from cado_ops.plan.change import TagChange
+from cado_ops.verdict.outcome import status_of, summarise
+from cado_ops.workflow.interrupts import Interrupts
+
+DEFAULT_MAX_CHANGES = 100
+
+CellWork = Callable[[Cell, Sequence[TagChange]], list[TagChange]]
+
+
+@dataclass(frozen=True)
+class Guards:
+    """What stands between a plan and AWS."""
+
+    dry_run: bool = False
+    yes: bool = False
+    max_changes: int = DEFAULT_MAX_CHANGES
+    all_or_nothing: bool = False
+    fail_empty: bool = False
+
+
+@dataclass
+class Proposal:
+    """What a command found and planned. ``changes`` holds every item selected, those to be left alone too."""
+
+    command: str
+    case: str | None
+    caller: Caller
+    changes: list[TagChange]
+    failures: list[Failure]
+    left_out: list[LeftOut]
+    targets: int
+    targets_failed: int
+    account_names: Mapping[str, str | None]
+    header: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def planned(self) -> list[TagChange]:
+        return [change for change in self.changes if change.outcome is Outcome.PLANNED]
+
+
+class Audience(Protocol):
+    """Whoever watches: shows the plan, asks, and takes results as they come."""
+
+    def show_plan(self, proposal: Proposal) -> None: ...
+
+    def confirm(self, proposal: Proposal) -> ErrorInfo | None:
+        """None to go on; else why not (no terminal, or the answer was no)."""
+
+    def item(self, change: TagChange) -> None: ...
+
+    def phase(self, name: str, total: int) -> None: ...
+
+    def advance(self, count: int) -> None: ...
+
+
+@dataclass
+class Machine:
+    """``dry_run`` and ``apply`` work through one cell's changes; ``apply`` is made for a journal."""
+
+    audience: Audience
+    interrupts: Interrupts
+    dry_run: CellWork
+    apply: Callable[[Journal], CellWork]
+    open_journal: Callable[[], Journal]
+    now: Callable[[], datetime]
+    max_concurrency: int
+
+    def run(self, proposal: Proposal, guards: Guards) -> Report:
+        """Takes a proposal to its end. Raises LocalError where the journal cannot be opened."""
+        if guards.dry_run:
+            self.audience.phase("asking AWS (dry run)", len(proposal.planned))
+            changes = self._through_cells(proposal, self.dry_run)
+            return self._report(proposal, guards, changes, planned=True)
+        refusal = _guard(proposal, guards)
+        if refusal is None and proposal.planned:
+            self.audience.show_plan(proposal)
+            refusal = None if guards.yes else self.audience.confirm(proposal)
+        if refusal is not None:
+            proposal.failures.append(Failure(None, None, "confirm", refusal))
+            report = self._report(proposal, guards, proposal.changes)
+            report.status = Status.REFUSED
+            return report
+        if not proposal.planned:
+            return self._report(proposal, guards, proposal.changes)
+        return self._apply(proposal, guards)
+
+    def _apply(self, proposal: Proposal, guards: Guards) -> Report:
+        journal = self.open_journal()
+        _write_plan(journal, proposal, self.now())
+        self.audience.phase("changing", len(proposal.planned))
+        try:
+            with self.interrupts.deferred():
+                changes = self._through_cells(proposal, self.apply(journal))
+            report = self._report(proposal, guards, changes, run_id=journal.run_id)
+            journal.write("end", finished=stamp(self.now()), status=str(report.status), summary=report.summary)
+        finally:
+            journal.close()
+        return report
+
+    def _through_cells(self, proposal: Proposal, work: CellWork) -> list[TagChange]:
+        """All changes, those that were planned with what became of them, in their old order."""
+        by_cell: dict[Cell, list[TagChange]] = {}
+        for change in proposal.planned:
+            by_cell.setdefault(change.cell, []).append(change)
+        fan: FanOut[Cell, list[TagChange]] = FanOut(lambda cell: work(cell, by_cell[cell]), self.max_concurrency)
+        for cell in by_cell:
+            fan.add(cell)
+        for change in proposal.changes:
+            if change.outcome is not Outcome.PLANNED:
+                self.audience.item(change)
+        ended: dict[tuple[Cell, str], TagChange] = {}
+        lost: LocalError | None = None
+        for done in fan.results(self.interrupts.stopped):
+            if isinstance(done.error, LocalError):
+                # The journal is gone: what is in flight ends, nothing else may begin.
+                lost = done.error
+                self.interrupts.stop()
+                continue
+            if done.error is not None:
+                raise done.error
+            for change in done.value or ():
+                ended[change.cell, change.instance_id] = change
+                self.audience.item(change)
+            self.audience.advance(len(by_cell[done.job]))
+        if lost is not None:
+            raise lost
+        return [ended.get((change.cell, change.instance_id), change) for change in proposal.changes]
+
+    def _report(
+        self,
+        proposal: Proposal,
+        guards: Guards,
+        changes: Sequence[TagChange],
+        *,
+        planned: bool = False,
+        run_id: str | None = None,
+    ) -> Report:
+        outcomes = [str(change.outcome) for change in changes]
+        status = status_of(
+            outcomes,
+            proposal.failures,
+            targets=proposal.targets,
+            targets_failed=proposal.targets_failed,
+            planned=planned,
+            interrupted=self.interrupts.stopped(),
+        )
+        report = Report(
+            command=proposal.command,
+            status=status,
+            dry_run=guards.dry_run,
+            run_id=run_id,
+            case=proposal.case,
+            caller=proposal.caller,
+            summary=summarise(
+                outcomes,
+                targets=proposal.targets,
+                targets_failed=proposal.targets_failed,
+                targets_left_out=len(proposal.left_out),
+                planned=len(proposal.planned),
+            ),
+            items=[change.as_item() for change in changes],
+            failures=list(proposal.failures),
+        )
+        if not changes and status is Status.SUCCESS and guards.fail_empty:
+            report.status = Status.PARTIAL
+        return report
+
+
+def _guard(proposal: Proposal, guards: Guards) -> ErrorInfo | None:
+    """Why a plan may not be carried out at all, whoever confirms it."""
+    count = len(proposal.planned)
+    if count > guards.max_changes:
+        return ErrorInfo(
+            "TooManyChanges",
+            f"{count} changes are planned, more than --max-changes {guards.max_changes}: nothing was changed",
+            f"Look at the plan with --dry-run; then --max-changes {count} allows it.",
+        )
+    lost = len(proposal.failures) + sum(change.outcome is Outcome.FAILED for change in proposal.changes)
+    if guards.all_or_nothing and lost:
+        return ErrorInfo(
+            "Incomplete",
+            f"--all-or-nothing: {lost} {'thing' if lost == 1 else 'things'} failed before the first change",
+            "Mend what failed, or exclude it, or run without --all-or-nothing.",
+        )
+    return None
+
+
+def _write_plan(journal: Journal, proposal: Proposal, now: datetime) -> None:
+    journal.write(
+        "run",
+        format_version=JOURNAL_VERSION,
+        run_id=journal.run_id,
+        command=proposal.command,
+        case=proposal.case,
+        caller=proposal.caller.as_json(),
+        started=stamp(now),
+        **proposal.header,
+    )
+    by_cell: dict[Cell, list[TagChange]] = {}
+    for change in proposal.changes:
+        by_cell.setdefault(change.cell, []).append(change)
+    for cell, changes in by_cell.items():
+        journal.write(
+            "plan", account=cell.account, region=cell.region, changes=[plan_line(each) for each in changes]
+        )
+    for failure in proposal.failures:
+        journal.write("failure", failure=failure.as_json())
+
+
+def plan_line(change: TagChange) -> dict[str, Any]:
+    """A change as the journal holds it: the item, and all tags before and after."""
+    return change.as_item() | {"tags_before": dict(change.before), "tags_after": dict(change.after)}
+
+
+def stamp(moment: datetime) -> str:
+    """A UTC time as ISO 8601, to the second."""
+    return f"{moment:%Y-%m-%dT%H:%M:%SZ}"
