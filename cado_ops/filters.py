@@ -170,7 +170,7 @@ def _values(name: str, text: str, position: int, where: str) -> Iterator[tuple[s
             if not value:
                 raise UsageError(
                     f"{where}: an empty value of {shown(name)}",
-                    f"To ask for the empty value itself: {json.dumps({'Name': name[:60], 'Values': ['']})}",
+                    'To ask for the empty value itself: {"Name": "tag:Env", "Values": [""]}',
                 )
             if value[0] in "\"'":
                 raise UsageError(f"{where}: the quotes of {shown(value)} do not close around the whole value")

@@ -1,13 +1,13 @@
 """The journal: one append-only file a run, intent before act, outcome after, each line on disk before it counts.
 
-A line is a JSON object that ends in its own SHA-256; the hash covers everything before it, and ``prev``, the hash of
-the line before. So a single changed byte is found. It proves nothing against somebody who can rewrite the whole
-file: for that, keep the last hash ("head") somewhere else.
+A line is a JSON object that ends in its own SHA-256; the hash covers everything before it, and ``prev``, the hash
+of the line before. So a single changed byte is found. It proves nothing against somebody who can rewrite the
+whole file: for that, keep the last hash ("head") somewhere else.
 
-Records, in order: ``run`` (who, where, what for), ``plan`` (the changes of one cell), ``failure`` (a target that was
-not read), then for each call an ``intent`` before it and an ``outcome`` after it, and one more ``outcome`` where a
-second look at AWS says otherwise; last ``end``. A file without ``end`` is a run that was cut off; what has an intent
-and no outcome is unknown.
+Records, in order: ``run`` (who, where, what for), ``plan`` (the changes of one cell), ``failure`` (a target that
+was not read), then for each call an ``intent`` before it and an ``outcome`` after it, and one more ``outcome``
+where a second look at AWS says otherwise; last ``end``. A file without ``end`` is a run that was cut off; what has
+an intent and no outcome is unknown.
 """
 
 from __future__ import annotations

@@ -36,9 +36,9 @@ class Ec2:
         if filters:
             parameters["Filters"] = [{"Name": f.name, "Values": list(f.values)} for f in filters]
         for page in self._pages(cell, "DescribeInstances", parameters, "Reservations"):
-            for reservation in page:
-                for described in reservation["Instances"]:
-                    yield _instance(cell, described)
+            yield from [_instance(cell, each) for reservation in page for each in reservation["Instances"]]
+            # A parsed page is tens of megabytes: it must be gone before the next one is read.
+            page.clear()
 
     def probe(self, cell: Cell) -> bool:
         """Asks for the least that shows that instances may be read in ``cell``; True, or AwsError."""

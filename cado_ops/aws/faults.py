@@ -134,12 +134,7 @@ def credential_problem(error: BaseException, profile: str | None) -> AwsError | 
                 f"There is no profile {profile or error.kwargs.get('profile')!r} in your AWS configuration.",
                 "See which there are: aws configure list-profiles",
             )
-        case (
-            boto.UnauthorizedSSOTokenError()
-            | boto.SSOTokenLoadError()
-            | boto.TokenRetrievalError()
-            | boto.PendingAuthorizationExpiredError()
-        ):
+        case boto.UnauthorizedSSOTokenError() | boto.SSOTokenLoadError() | boto.TokenRetrievalError():
             return problem("You are not logged in to AWS SSO, or the login has expired.", f"aws sso login{option}")
         case boto.NoCredentialsError():
             return problem(
@@ -150,7 +145,7 @@ def credential_problem(error: BaseException, profile: str | None) -> AwsError | 
             return problem(f"The AWS credentials are incomplete ({error}).", f"aws configure{option}")
         case boto.CredentialRetrievalError():
             return problem(
-                f"The credentials could not be had: {error}",
+                f"The credentials could not be had: {str(error).rstrip(': ')}",
                 f"Try the source by itself: aws sts get-caller-identity{option}",
             )
         case boto.InfiniteLoopConfigError() | boto.InvalidConfigError() | boto.ConfigParseError():

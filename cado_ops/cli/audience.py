@@ -15,24 +15,23 @@ class Terminal:
     def __init__(self, session: Session) -> None:
         self._session = session
 
-    def show_plan(self, proposal: Proposal) -> None:
+    def confirm(self, proposal: Proposal) -> ErrorInfo | None:
         self._session.progress.close()
         world = self._session.world
+        if not (_is_terminal(world.stdin) and _is_terminal(world.stderr)):
+            # The report that follows shows what was planned.
+            return ErrorInfo(
+                "NotConfirmed",
+                "there is no terminal to confirm at: nothing was changed",
+                "Look at the plan; --yes confirms it without a terminal.",
+            )
         render_plan(
             [change.as_item() for change in proposal.changes],
             command=proposal.command,
             stderr=world.stderr,
             environ=world.environ,
         )
-
-    def confirm(self, proposal: Proposal) -> ErrorInfo | None:
-        world = self._session.world
-        if not (_is_terminal(world.stdin) and _is_terminal(world.stderr)):
-            return ErrorInfo(
-                "NotConfirmed",
-                "there is no terminal to confirm at: nothing was changed",
-                "Look at the plan above; --yes confirms it without a terminal.",
-            )
+        self._session.plan_shown = True
         items = [change.as_item() for change in proposal.planned]
         accounts = {change.account: proposal.account_names.get(change.account) for change in proposal.planned}
         caller = proposal.caller

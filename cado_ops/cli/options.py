@@ -97,11 +97,11 @@ SCOPE_OPTIONS = (
 )  # fmt: skip
 
 SELECT_OPTIONS = (
-    _option("filter", WHICH, "tag:Env=prod,staging, instance-type=t3.*, or as the AWS CLI has it (repeatable).",
+    _option("filter", WHICH, "tag:Env=prod,staging, instance-type=t3.*, or the AWS CLI's form (repeatable).",
             kind="list", metavar="FILTER", flag_only=True),
     _option("exclude", WHICH, "Leave out what this filter matches (repeatable).", kind="list", metavar="FILTER",
             flag_only=True),
-    _option("from-finding", WHICH, "The instances that GuardDuty, Security Hub or EventBridge JSON names.",
+    _option("from-finding", WHICH, "Those named in GuardDuty, Security Hub or EventBridge JSON; - is stdin.",
             kind="list", metavar="FILE", flag_only=True),
     _option("all", WHICH, "All instances in scope.", kind="bool", flag_only=True),
     _option("fail-empty", WHICH, "Exit 3 where nothing matches.", kind="bool"),

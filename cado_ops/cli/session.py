@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from cado_ops.cli.given import MAX_CONCURRENCY, Given
 from cado_ops.cli.world import World
 from cado_ops.errors import AwsError, CadoOpsError, Kind, UsageError
-from cado_ops.model import Caller, ErrorInfo, Failure, Report, Status
+from cado_ops.model import Caller, ErrorInfo, Failure, LeftOut, Report, Status
 from cado_ops.render.machine import NdjsonStream
 from cado_ops.render.progress import Progress
 from cado_ops.render.query import check_query
@@ -44,6 +45,8 @@ class Session:
         self.caller: Caller | None = None
         # Set as soon as there is a journal: a run that is cut off must name it.
         self.run_id: str | None = None
+        # The plan has been on the screen: a refusal need not repeat it.
+        self.plan_shown = False
         self._ndjson = NdjsonStream(world.stdout) if self.output == "ndjson" else None
         self._streamed: set[tuple[Any, ...]] = set()
         self._failures_streamed = 0
@@ -99,6 +102,18 @@ class Session:
         self.progress.close()
         self.world.stderr.write(f"warning: {sanitize(message)}\n")
 
+    def say_left_out(self, left_out: Sequence[LeftOut]) -> None:
+        """The targets that the scope does not cover, on purpose, in a line for each reason."""
+        by_reason: dict[str, list[str]] = {}
+        for left in left_out:
+            place = f"{left.account}/{left.region}" if left.region else left.account
+            by_reason.setdefault(left.reason.partition(":")[0], []).append(place)
+        self.progress.close()
+        for reason, places in by_reason.items():
+            more = f" and {len(places) - 5} more" if len(places) > 5 else ""
+            line = f"left out: {', '.join(places[:5])}{more}: {reason}"
+            self.world.stderr.write(sanitize(line) + "\n")
+
     def reading(self, done: int, total: int) -> None:
         """Progress of a sweep, in targets."""
         if total != self._total:
@@ -130,8 +145,9 @@ class Session:
                     self._ndjson.item(item)
             self._ndjson.finish(report)
         else:
+            repeated = self.plan_shown and self.output == "table" and report.status is Status.REFUSED
             write_report(
-                report,
+                replace(report, items=[]) if repeated else report,
                 output=self.output,  # type: ignore[arg-type]
                 query=self.query,
                 stdout=self.world.stdout,
@@ -142,12 +158,13 @@ class Session:
 
     def ended_early(self, status: Status, stage: str, error: ErrorInfo) -> int:
         """The envelope of a command that could not come to its report."""
-        report = Report(self.command, status, run_id=self.run_id, case=self.case, caller=self.caller, summary={})
-        report.failures.append(Failure(None, None, stage, error))
-        code = self.finish(report)
+        self.progress.close()
         if self.output in ("json", "ndjson"):
-            complain(self.world, error.message, error.hint)
-        return code
+            report = Report(self.command, status, run_id=self.run_id, case=self.case, caller=self.caller)
+            report.failures.append(Failure(None, None, stage, error))
+            self.finish(report)
+        complain(self.world, error.message, error.hint)
+        return EXIT[status]
 
 
 def run(command: str, flags: Mapping[str, Any], world: World, body: Callable[[Session], Report]) -> int:

@@ -37,6 +37,7 @@ def status(ctx: typer.Context, *, flags: dict[str, Any]) -> int:
             clock=world.clock,
             on_progress=session.reading,
         )
+        session.say_left_out(seen.left_out)
         items = [coverage(cell, found.instances, world.now()) for cell, found in sorted(seen.readings.items())]
         return Report(
             command="status",

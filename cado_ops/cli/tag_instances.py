@@ -23,7 +23,7 @@ Instances = Annotated[
     list[str] | None,
     typer.Argument(
         metavar="[INSTANCE]...",
-        help="Instance ids (searched in every target) or ARNs (which name their own account and region); - is stdin.",
+        help="Ids (searched in every target) or ARNs (which name their own account and region); - is stdin.",
         show_default=False,
     ),
 ]
@@ -105,6 +105,7 @@ def _change(session: Session, instances: list[str], plan: Callable[[Instance], T
         on_progress=session.reading,
     )
     proposal = propose(session.command, session.case, caller, seen, plan, _header(session, guards))
+    session.say_left_out(proposal.left_out)
     session.stream_failures(proposal.failures)
     ec2 = Ec2(connection)
 

@@ -16,7 +16,7 @@ _ACCOUNTS = 10  # accounts that are named
 
 def plan_counts(items: Sequence[Mapping[str, Any]]) -> dict[str, int]:
     """How many items will be changed, by action (``tag``, ``retire`` …)."""
-    return dict(Counter(plain(item.get("action")) for item in items if item.get("action") not in (None, "none")))
+    return dict(Counter(plain(item.get("action")) for item in items if item.get("outcome") == "planned"))
 
 
 def render_plan(
@@ -47,7 +47,7 @@ def render_plan(
 
 def _title(items: Sequence[Mapping[str, Any]]) -> str:
     changes = [f"{number} to {action}" for action, number in plan_counts(items).items()]
-    rest = Counter(plain(item.get("outcome")) for item in items if item.get("action") in (None, "none"))
+    rest = Counter(plain(item.get("outcome")) for item in items if item.get("outcome") != "planned")
     parts = [*changes, *(f"{number} {outcome}" for outcome, number in rest.items())]
     if not parts:
         return "nothing to do"

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import io
-import threading
 import traceback
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 
-from cado_ops.sandbox import acme, ec2_instances, ec2_tags, kms, organizations, ssm, sts, world
+from cado_ops.sandbox import acme, ec2_instances, ec2_tags, kms, kms_keys, organizations, ssm, sts, world
+from cado_ops.sandbox.backends import BACKENDS
 from cado_ops.sandbox.protocol import AwsFault, Call, RequestInfo, Response, encode_fault, parse_request
 
 Intercept = Callable[[RequestInfo], Response | None]
@@ -21,6 +21,7 @@ MENDS: dict[tuple[str, str], Mend] = {
     **ec2_instances.MENDS,
     **ec2_tags.MENDS,
     **kms.MENDS,
+    **kms_keys.MENDS,
     **organizations.MENDS,
     **ssm.MENDS,
     **sts.MENDS,
@@ -36,25 +37,16 @@ class Application:
     def __init__(self) -> None:
         self.calls: list[Call] = []
         self.intercept: Intercept | None = None
-        self._lock = threading.RLock()  # moto's backends are not made for threads
         self._moto = DomainDispatcherApplication(create_backend_app)
-        self._pristine = False
         self.reset()
 
     def reset(self) -> None:
         """A fresh world: as seeded, no sessions but the operator's, nothing recorded, nothing intercepted."""
-        with self._lock:
-            if not self._pristine:
-                world.restore()
-                self._pristine = True
+        with world.LOCK:
+            world.restore()
             sts.forget_sessions()
-            self.calls.clear()
-            self.intercept = None
-
-    def touched(self) -> threading.RLock:  # type: ignore[valid-type]
-        """The lock to hold while changing the world from outside a request; the next reset will undo it."""
-        self._pristine = False
-        return self._lock
+        self.calls.clear()
+        self.intercept = None
 
     def answer(self, method: str, target: str, headers: Mapping[str, str], body: bytes) -> Response:
         """One request in, one answer out; never an exception."""
@@ -69,7 +61,7 @@ class Application:
             intercepted = intercept(request) if intercept else None  # outside the lock: it may sleep
             if intercepted is not None:
                 return intercepted
-            with self._lock:
+            with world.LOCK:
                 sts.check_credentials(request, session)
                 check_region(request)
                 return self._serve(request)
@@ -81,7 +73,7 @@ class Application:
 
     def _serve(self, request: RequestInfo) -> Response:
         if not request.action.startswith(_READING):
-            self._pristine = False
+            world.touch()
         mend = MENDS.get((request.service, request.action))
         answer = mend(request) if mend else None
         return answer if answer is not None else self._ask_moto(request)
@@ -89,7 +81,7 @@ class Application:
     def _ask_moto(self, request: RequestInfo) -> Response:
         missing = f"The sandbox does not simulate {request.service}:{request.action}."
         code = "InvalidAction" if request.service in ("ec2", "iam", "sts") else "UnknownOperationException"
-        if request.service not in world.BACKENDS:
+        if request.service not in BACKENDS:
             raise AwsFault(code, missing)
         head: list[Any] = []
         environ = _wsgi_environ(request)

@@ -25,11 +25,11 @@ def run(command: Sequence[str] = (), *, stderr: TextIO | None = None) -> int:
     stderr = stderr or sys.stderr
     arguments = list(command) or [os.environ.get("SHELL") or "/bin/sh"]
     with Sandbox() as sandbox:
-        print(NOTICE, file=stderr, flush=True)  # noqa: T201
+        print(NOTICE, file=stderr, flush=True)
         try:
             child = subprocess.Popen(arguments, env=apply_environment(sandbox.environment()))
         except OSError as error:
-            print(f"sandbox: {arguments[0]}: {error.strerror}", file=stderr)  # noqa: T201
+            print(f"sandbox: {arguments[0]}: {error.strerror}", file=stderr)
             return 127 if isinstance(error, FileNotFoundError) else 126
         with _Signals(child):
             code = child.wait()
@@ -43,13 +43,13 @@ def serve(
     stdout: TextIO | None = None,
     stderr: TextIO | None = None,
 ) -> int:
-    """Serve in the foreground until Ctrl-C or SIGTERM; print what to set (``sh``, ``fish``, ``powershell``, ``json``)."""
+    """Serve in the foreground until Ctrl-C or SIGTERM; print what to set, for a ``shell`` or as ``json``."""
     stdout, stderr = stdout or sys.stdout, stderr or sys.stderr
     ended = threading.Event()
     with Sandbox(port) as sandbox, _Signals(ended):
-        print(format_environment(sandbox.environment(), shell), file=stdout, flush=True)  # noqa: T201
-        print(NOTICE, file=stderr)  # noqa: T201
-        print(f"sandbox: {sandbox.endpoint_url}, until Ctrl-C", file=stderr, flush=True)  # noqa: T201
+        print(format_environment(sandbox.environment(), shell), file=stdout, flush=True)
+        print(NOTICE, file=stderr)
+        print(f"sandbox: {sandbox.endpoint_url}, until Ctrl-C", file=stderr, flush=True)
         while not ended.wait(0.2):
             pass
     return 0

@@ -8,11 +8,9 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from typing import Any
-from xml.sax.saxutils import escape
-
-from moto.ec2.models import ec2_backends
 
 from cado_ops.sandbox import acme
+from cado_ops.sandbox.backends import backend
 from cado_ops.sandbox.ec2_filters import Filter, matches, read_filters, read_page
 from cado_ops.sandbox.ec2_xml import render_instance
 from cado_ops.sandbox.protocol import AwsFault, RequestInfo, Response, answer_ec2, is_true, listed
@@ -63,11 +61,11 @@ def describe_instances(request: RequestInfo) -> Response:
     check_instance_ids(request, ids)
     filters = read_filters(request, _is_known_filter)
     wanted = set(ids)
-    backend = ec2_backends[request.account][request.region]
+    ec2 = backend("ec2", request.account, request.region)
     chosen: dict[str, tuple[Any, Any]] = {}
-    for reservation in backend.reservations.values():
+    for reservation in ec2.reservations.values():
         for instance in reservation.instances:
-            tags = backend.tags.get(instance.id, {})
+            tags = ec2.tags.get(instance.id, {})
             if (not wanted or instance.id in wanted) and _instance_matches(filters, instance, tags):
                 chosen[instance.id] = (reservation, instance)
     if is_true(request.params, "DryRun"):
@@ -89,7 +87,7 @@ def check_instance_ids(request: RequestInfo, ids: list[str]) -> None:
             raise AwsFault("InvalidInstanceID.Malformed", f'Invalid id: "{instance_id}"')
     if not ids:
         return
-    reservations = ec2_backends[request.account][request.region].reservations.values()
+    reservations = backend("ec2", request.account, request.region).reservations.values()
     present = {instance.id for reservation in reservations for instance in reservation.instances}
     absent = [instance_id for instance_id in dict.fromkeys(ids) if instance_id not in present]
     if len(absent) == 1:
@@ -100,7 +98,7 @@ def check_instance_ids(request: RequestInfo, ids: list[str]) -> None:
 
 def find_instance(account: str, region: str, instance_id: str) -> Any:
     """The instance with this id; KeyError if there is none."""
-    for reservation in ec2_backends[account][region].reservations.values():
+    for reservation in backend("ec2", account, region).reservations.values():
         for instance in reservation.instances:
             if instance.id == instance_id:
                 return instance
@@ -158,7 +156,7 @@ def _reservations(chosen: dict[str, tuple[Any, Any]], members: Any) -> str:
         reservation, instance = chosen[instance_id]
         grouped.setdefault(reservation.id, (reservation, []))[1].append(render_instance(instance))
     return "".join(
-        f"<item><reservationId>{reservation.id}</reservationId><ownerId>{escape(reservation.owner_id or '')}</ownerId>"
+        f"<item><reservationId>{reservation.id}</reservationId><ownerId>{reservation.owner_id}</ownerId>"
         f"<groupSet/><instancesSet>{''.join(instances)}</instancesSet></item>"
         for reservation, instances in grouped.values()
     )

@@ -9,9 +9,9 @@ from collections.abc import Iterable
 from typing import Any
 from xml.sax.saxutils import escape
 
-from moto.ec2.models import ec2_backends
 from moto.ec2.utils import EC2_PREFIX_TO_RESOURCE, get_prefix
 
+from cado_ops.sandbox.backends import backend
 from cado_ops.sandbox.ec2_filters import Filter, matches, read_filters, read_page
 from cado_ops.sandbox.ec2_instances import check_instance_ids
 from cado_ops.sandbox.protocol import AwsFault, RequestInfo, Response, answer_ec2, is_true, listed, records
@@ -118,16 +118,16 @@ def _check_resources(request: RequestInfo) -> list[str]:
         if "-" not in resource or get_prefix(resource) not in known:
             raise AwsFault("InvalidID", f"The ID '{resource}' is not valid")
     check_instance_ids(request, [resource for resource in resources if resource.startswith("i-")])
-    backend = ec2_backends[request.account][request.region]
+    ec2 = backend("ec2", request.account, request.region)
     for resource in resources:
-        if resource.startswith("vol-") and resource not in backend.volumes:
+        if resource.startswith("vol-") and resource not in ec2.volumes:
             raise AwsFault("InvalidVolume.NotFound", f"The volume '{resource}' does not exist.")
-    backend.do_resources_exist([resource for resource in resources if not resource.startswith(("i-", "vol-"))])
+    ec2.do_resources_exist([resource for resource in resources if not resource.startswith(("i-", "vol-"))])
     return resources
 
 
 def _store(request: RequestInfo) -> Any:
-    return ec2_backends[request.account][request.region].tags
+    return backend("ec2", request.account, request.region).tags
 
 
 def _resource_type(resource: str) -> str:

@@ -9,15 +9,17 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from moto.ec2.models import ec2_backends
-from moto.ec2.models.block_device import BlockDeviceType
-from moto.ec2.models.elastic_block_store import Volume, VolumeAttachment
-from moto.ec2.models.instances import Instance, Reservation
+from moto.ec2.models import block_device, elastic_block_store, instances
 from moto.moto_api._internal import mock_random
 
 from cado_ops.sandbox.acme import MARKS, Machine
+from cado_ops.sandbox.backends import backend
 
 AMIS = {"linux": "ami-0ac3e0000000011a8", "windows": "ami-0ac3e0000000022b9"}
+# moto declares these abstract and makes them all the same.
+_Instance: Any = instances.Instance
+_Volume: Any = elastic_block_store.Volume
+_VolumeAttachment: Any = elastic_block_store.VolumeAttachment
 _EPOCH = datetime(2026, 1, 12, 8, 0, 0)
 _STATES = {"pending": 0, "running": 16, "shutting-down": 32, "terminated": 48, "stopping": 64, "stopped": 80}
 _TAG_LIMIT = 50
@@ -28,34 +30,38 @@ def launch(machine: Machine, tags: Mapping[str, str], key_arn: str | None = None
 
     Its ids follow from account, region and name alone, whatever else was made before.
     """
-    backend = ec2_backends[machine.account][machine.region]
-    mock_random.seed(f"{machine.account}/{machine.region}/{machine.name}")
-    instance = Instance(
-        backend,
+    ec2 = backend("ec2", machine.account, machine.region)
+    seed = f"{machine.account}/{machine.region}/{machine.name}"
+    mock_random.seed(seed)
+    zone = machine.region + mock_random.choice("ab")
+    private_ip = ".".join(["10", *(str(mock_random.randrange(4, 250)) for _ in range(3))])
+    mock_random.seed(seed)  # again, so that the instance's id is the first thing drawn
+    instance = _Instance(
+        ec2,
         AMIS[machine.platform],
         None,
         [],
         instance_type=machine.instance_type,
         region_name=machine.region,
-        placement=f"{machine.region}{'ab'[mock_random.randrange(2)]}",
+        placement=zone,
         nics=[],
-        private_ip=f"10.{mock_random.randrange(20, 40)}.{mock_random.randrange(256)}.{mock_random.randrange(4, 250)}",
+        private_ip=private_ip,
         key_name=f"acme-{machine.team}",
         metadata_options={"HttpTokens": "required"},
     )
-    reservation = Reservation(f"r-{mock_random.getrandbits(68):017x}", owner_id=machine.account)
+    reservation = instances.Reservation(f"r-{mock_random.getrandbits(68):017x}", owner_id=machine.account)
     reservation.instances.append(instance)
-    backend.reservations[reservation.id] = reservation
+    ec2.reservations[reservation.id] = reservation
     instance.reservation_id = reservation.id
     instance.platform = "windows" if machine.platform == "windows" else None
     instance.virtualization_type = "hvm"
     instance.launch_time = _EPOCH + timedelta(minutes=mock_random.randrange(60 * 24 * 90))
     instance.ssm_agent = machine.agent
-    backend.tags[instance.id] = dict(tags)
+    ec2.tags[instance.id] = dict(tags)
     set_state(instance, machine.state)
     if machine.state != "terminated":  # AWS lists a terminated instance without disks
         for number in range(disks):
-            _attach(backend, instance, number, key_arn)
+            _attach(ec2, instance, number, key_arn)
     return instance
 
 
@@ -79,13 +85,13 @@ def machine_tags(machine: Machine) -> dict[str, str]:
     return tags
 
 
-def _attach(backend: Any, instance: Any, number: int, key_arn: str | None) -> None:
+def _attach(ec2: Any, instance: Any, number: int, key_arn: str | None) -> None:
     device = "/dev/xvda" if number == 0 else f"/dev/sd{'fghijklmnop'[number - 1]}"
-    volume = Volume(
-        backend,
+    volume = _Volume(
+        ec2,
         volume_id=f"vol-{mock_random.getrandbits(68):017x}",
         size=20 if number == 0 else 200,
-        zone=backend.get_zone_by_name(instance.availability_zone),
+        zone=ec2.get_zone_by_name(instance.availability_zone),
         encrypted=key_arn is not None,
         kms_key_id=key_arn,
         volume_type="gp3",
@@ -93,10 +99,10 @@ def _attach(backend: Any, instance: Any, number: int, key_arn: str | None) -> No
         throughput=125,
     )
     volume.create_time = instance.launch_time
-    volume.attachment = VolumeAttachment(volume, instance, device, "attached")
+    volume.attachment = _VolumeAttachment(volume, instance, device, "attached")
     volume.attachment.attach_time = instance.launch_time
-    backend.volumes[volume.id] = volume
-    instance.block_device_mapping[device] = BlockDeviceType(
+    ec2.volumes[volume.id] = volume
+    instance.block_device_mapping[device] = block_device.BlockDeviceType(
         volume_id=volume.id,
         status="in-use",
         size=volume.size,

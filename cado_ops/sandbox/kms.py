@@ -4,79 +4,27 @@ from __future__ import annotations
 
 import re
 import secrets
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from moto.iam.models import iam_backends
-from moto.kms.models import kms_backends
-
 from cado_ops.sandbox import acme, sts
-from cado_ops.sandbox.protocol import AwsFault, RequestInfo, Response, answer_json, is_true, page
-
-_OPERATIONS = frozenset(
-    {
-        *(
-            "Decrypt",
-            "Encrypt",
-            "GenerateDataKey",
-            "GenerateDataKeyWithoutPlaintext",
-            "ReEncryptFrom",
-            "ReEncryptTo",
-        ),
-        *("Sign", "Verify", "GetPublicKey", "CreateGrant", "RetireGrant", "DescribeKey", "GenerateDataKeyPair"),
-        *("GenerateDataKeyPairWithoutPlaintext", "GenerateMac", "VerifyMac", "DeriveSharedSecret"),
-        *("Encapsulate", "Decapsulate"),
-    }
+from cado_ops.sandbox.backends import backend
+from cado_ops.sandbox.grants import (
+    PRINCIPAL,
+    Grant,
+    add_grant,
+    check_principal,
+    check_terms,
+    same_terms,
+    terms_of,
 )
-_CONSTRAINTS = frozenset({"EncryptionContextSubset", "EncryptionContextEquals", "SourceArn"})
-_NAME = re.compile(r"[a-zA-Z0-9:/_-]{1,256}")
+from cado_ops.sandbox.kms_keys import paged
+from cado_ops.sandbox.protocol import AwsFault, RequestInfo, Response, answer_json, is_true
+
 _GRANT_ID = re.compile(r"[0-9a-f]{64}")
 _KEY_ARN = re.compile(r"arn:aws[\w-]*:kms:([\w-]+):(\d{12}):key/([\w-]+)")
 _KEY_ID = re.compile(r"(?:mrk-)?[0-9a-f-]{32,36}")
-_PRINCIPAL = re.compile(r"arn:aws[\w-]*:(?:iam|sts)::(\d{12}):(.+)")
-# What makes two requests the same grant, and an entry of ListGrants.
-_TERMS = (
-    "Name",
-    "GranteePrincipal",
-    "GranteeServicePrincipal",
-    "RetiringPrincipal",
-    "RetiringServicePrincipal",
-    "Operations",
-    "Constraints",
-)
-
-
-@dataclass(slots=True)
-class Grant:
-    """One grant, kept in moto's ``key.grants`` by its id. ``tokens``: every CreateGrant gives another."""
-
-    key_arn: str
-    grant_id: str
-    terms: dict[str, Any]
-    created: float
-    tokens: set[str] = field(default_factory=set)
-
-    @property
-    def issuing_account(self) -> str:
-        return self.key_arn.split(":")[4]
-
-    def entry(self) -> dict[str, Any]:
-        """As ListGrants shows it."""
-        return {
-            "KeyId": self.key_arn,
-            "GrantId": self.grant_id,
-            "CreationDate": self.created,
-            "IssuingAccount": f"arn:aws:iam::{self.issuing_account}:root",
-            **self.terms,
-        }
-
-
-def add_grant(key: Any, grant_id: str, terms: dict[str, Any], created: float) -> Grant:
-    """Put a grant on one of moto's keys."""
-    grant = Grant(key.arn, grant_id, {name: terms[name] for name in _TERMS if terms.get(name)}, created)
-    key.grants[grant_id] = grant
-    return grant
+_STATE_WORDS = {"PendingDeletion": "pending deletion", "PendingImport": "pending import"}
 
 
 def create_grant(request: RequestInfo) -> Response:
@@ -85,7 +33,7 @@ def create_grant(request: RequestInfo) -> Response:
     KMS API reference, CreateGrant; KMS Developer Guide, "Key states".
     """
     params = request.params
-    _check_terms(params)
+    check_terms(params)
     key = _find_key(request)
     if key.key_manager != "CUSTOMER":
         raise _denied(request, key.arn)
@@ -97,12 +45,12 @@ def create_grant(request: RequestInfo) -> Response:
         )
     for name in ("GranteePrincipal", "RetiringPrincipal"):
         if params.get(name):
-            _check_principal(params[name])
+            check_principal(params[name])
     _stop_dry_run(request)
-    terms = {name: params[name] for name in _TERMS if params.get(name)}
+    terms = terms_of(params)
     grant = None
     if "Name" in terms:
-        grant = next((found for found in key.grants.values() if _same_terms(found.terms, terms)), None)
+        grant = next((found for found in key.grants.values() if same_terms(found.terms, terms)), None)
     if grant is None:
         grant = add_grant(key, secrets.token_hex(32), terms, datetime.now(UTC).timestamp())
     token = secrets.token_urlsafe(64)
@@ -137,7 +85,7 @@ def list_retirable_grants(request: RequestInfo) -> Response:
     KMS API reference, ListRetirableGrants.
     """
     principal = request.params.get("RetiringPrincipal", "")
-    match = _PRINCIPAL.fullmatch(principal)
+    match = PRINCIPAL.fullmatch(principal)
     if match is None:
         raise AwsFault("InvalidArnException", f"Invalid arn {principal}")
     if match[1] != request.account:
@@ -183,59 +131,6 @@ def revoke_grant(request: RequestInfo) -> Response:
     return answer_json({})
 
 
-_STATE_WORDS = {"PendingDeletion": "pending deletion", "PendingImport": "pending import"}
-
-
-def _check_terms(params: dict[str, Any]) -> None:
-    operations = params.get("Operations") or []
-    if not operations or not _OPERATIONS.issuperset(operations):
-        raise AwsFault(
-            "ValidationException",
-            f"1 validation error detected: Value '[{', '.join(operations)}]' at 'operations' failed to satisfy "
-            "constraint: Member must satisfy constraint: [Member must satisfy enum value set: "
-            f"[{', '.join(sorted(_OPERATIONS))}]]",
-        )
-    name = params.get("Name")
-    if name is not None and _NAME.fullmatch(name) is None:
-        raise AwsFault(
-            "ValidationException",
-            f"1 validation error detected: Value '{name}' at 'name' failed to satisfy constraint: "
-            "Member must satisfy regular expression pattern: ^[a-zA-Z0-9:/_-]+$",
-        )
-    if not _CONSTRAINTS.issuperset(params.get("Constraints") or {}):
-        raise AwsFault("ValidationException", "Unknown grant constraint.")
-    if not params.get("GranteePrincipal") and not params.get("GranteeServicePrincipal"):
-        raise AwsFault("ValidationException", "Grantee principal is required.")
-
-
-def _same_terms(one: dict[str, Any], other: dict[str, Any]) -> bool:
-    def comparable(terms: dict[str, Any]) -> dict[str, Any]:
-        return {**terms, "Operations": set(terms.get("Operations", ()))}
-
-    return comparable(one) == comparable(other)
-
-
-def _check_principal(arn: str) -> None:
-    """A role or user has to exist; of accounts that the sandbox does not play, any is taken."""
-    match = _PRINCIPAL.fullmatch(arn)
-    fault = AwsFault("InvalidArnException", f"ARN does not refer to a valid principal: {arn}")
-    if match is None:
-        raise fault
-    account, resource = match[1], match[2]
-    if account not in {member.account for member in acme.MEMBERS} or resource == "root":
-        return
-    kind, _, rest = resource.partition("/")
-    iam = iam_backends[account]["aws"]
-    if kind == "role":
-        known = any(role.arn == arn for role in iam.roles.values())
-    elif kind == "assumed-role":
-        known = any(role.name == rest.split("/")[0] for role in iam.roles.values())
-    else:
-        known = any(user.arn == arn for user in iam.users.values())
-    if not known:
-        raise fault
-
-
 def _find_key(request: RequestInfo) -> Any:
     """The key of a key id or ARN in the caller's account; grants never take an alias."""
     key_id = str(request.params.get("KeyId", ""))
@@ -256,7 +151,7 @@ def _key_of_arn(request: RequestInfo, match: re.Match[str]) -> Any:
     region, account, key_id = match.groups()
     if region != request.region:
         raise AwsFault("NotFoundException", f"Invalid arn {region}")
-    key = kms_backends[account][region].keys.get(key_id)
+    key = backend("kms", account, region).keys.get(key_id)
     if key is None:
         raise AwsFault("NotFoundException", f"Key '{match[0]}' does not exist")
     return key
@@ -273,7 +168,7 @@ def _grants_of_region(request: RequestInfo) -> list[Grant]:
     return [
         grant
         for member in acme.MEMBERS
-        for key in kms_backends[member.account][request.region].keys.values()
+        for key in backend("kms", member.account, request.region).keys.values()
         for grant in key.grants.values()
     ]
 
@@ -295,19 +190,7 @@ def _remove(request: RequestInfo, grant: Grant) -> None:
 
 
 def _listing(request: RequestInfo, grants: list[Grant]) -> Response:
-    limit = request.params.get("Limit", 50)
-    if not 1 <= limit <= 100:
-        raise AwsFault(
-            "ValidationException",
-            f"1 validation error detected: Value '{limit}' at 'limit' failed to satisfy constraint: "
-            "Member must have value between 1 and 100",
-        )
-    fault = AwsFault("InvalidMarkerException", "Invalid marker.")
-    members, marker = page(grants, request.params.get("Marker"), limit, fault)
-    answer: dict[str, Any] = {"Grants": [grant.entry() for grant in members], "Truncated": marker is not None}
-    if marker:
-        answer["NextMarker"] = marker
-    return answer_json(answer)
+    return paged(request, "Grants", [grant.entry() for grant in grants], 50, 100)
 
 
 def _denied(request: RequestInfo, resource: str) -> AwsFault:

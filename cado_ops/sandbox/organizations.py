@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from moto.organizations.models import organizations_backends
-
 from cado_ops.sandbox import acme
+from cado_ops.sandbox.backends import backend
 from cado_ops.sandbox.protocol import AwsFault, RequestInfo, Response, answer_json, page
 
 _PAGE = 20
@@ -81,7 +80,7 @@ def _check_parent(request: RequestInfo) -> str:
 
 
 def _backend() -> Any:
-    return organizations_backends[acme.MANAGEMENT]["aws"]
+    return backend("organizations", acme.MANAGEMENT)
 
 
 _MANAGEMENT_ONLY = (

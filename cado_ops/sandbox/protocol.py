@@ -83,7 +83,7 @@ def parse_request(method: str, target: str, headers: Mapping[str, str], body: by
         scope = authorization.split("Credential=", 1)[1].split(",", 1)[0].split("/")
         if len(scope) == 5:
             access_key, _, region, service, _ = scope
-    path, _, query = target.partition("?")
+    query = target.partition("?")[2]
     params: dict[str, Any] = {}
     amz_target = headers.get("x-amz-target")
     if amz_target:
@@ -159,7 +159,7 @@ def _xml(status: int, text: str) -> Response:
 
 def listed(params: Mapping[str, Any], name: str) -> list[str]:
     """The values of a flattened list: ``InstanceId.1``, ``InstanceId.2`` and so on."""
-    values = []
+    values: list[str] = []
     while (key := f"{name}.{len(values) + 1}") in params:
         values.append(str(params[key]))
     return values

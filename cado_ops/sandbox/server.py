@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from cado_ops.sandbox.app import Application
 
 _HOST = "127.0.0.1"
-_process_lock = threading.Lock()  # moto's state is the process's, so a second sandbox would share it
 
 
 class SandboxExtraMissing(ImportError):
@@ -42,7 +41,8 @@ class Sandbox:
     >>> with Sandbox() as sandbox:
     ...     client = boto3.client("ec2", endpoint_url=sandbox.endpoint_url, ...)
 
-    One at a time in a process. It tells callers apart by their access keys and does not enforce IAM.
+    It tells callers apart by their access keys and does not enforce IAM. All sandboxes of one process share one
+    organisation: what one changes or resets, the others see.
     """
 
     def __init__(self, port: int = 0) -> None:
@@ -53,8 +53,6 @@ class Sandbox:
 
     def __enter__(self) -> Sandbox:
         require_extra()
-        if not _process_lock.acquire(blocking=False):
-            raise RuntimeError("a sandbox is running in this process already")
         try:
             from cado_ops.sandbox.app import Application
 
@@ -80,7 +78,6 @@ class Sandbox:
         if self._folder is not None:
             shutil.rmtree(self._folder, ignore_errors=True)
         self._server = self._folder = self._app = None
-        _process_lock.release()
 
     @property
     def endpoint_url(self) -> str:
@@ -129,11 +126,14 @@ class Sandbox:
         prefix: str = "extra",
     ) -> list[str]:
         """Add running instances, named ``prefix-00001`` and so on, and return their ids. 10,000 take seconds."""
+        from cado_ops.sandbox import world
         from cado_ops.sandbox.acme import Machine
         from cado_ops.sandbox.fleet import launch
 
+        self._running()
         names = [f"{prefix}-{number + 1:05}" for number in range(count)]
-        with self._running().touched():
+        with world.LOCK:
+            world.touch()
             return [
                 launch(
                     Machine(account, region, name, "t3.micro", platform, state, agent, "plain", "-", "dev", "load"),
@@ -144,10 +144,13 @@ class Sandbox:
 
     def set_state(self, account: str, region: str, instance_id: str, state: str) -> None:
         """Put an instance into a state, as if someone else had stopped or ended it meanwhile."""
+        from cado_ops.sandbox import world
         from cado_ops.sandbox.ec2_instances import find_instance
         from cado_ops.sandbox.fleet import set_state
 
-        with self._running().touched():
+        self._running()
+        with world.LOCK:
+            world.touch()
             set_state(find_instance(account, region, instance_id), state)
 
     def expire_sessions(self, account: str | None = None) -> None:

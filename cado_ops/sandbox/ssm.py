@@ -5,8 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from moto.ec2.models import ec2_backends
-
+from cado_ops.sandbox.backends import backend
 from cado_ops.sandbox.protocol import AwsFault, RequestInfo, Response, answer_json, page
 
 _AGENT_VERSION = "3.3.2299.0"
@@ -43,7 +42,7 @@ def describe_instance_information(request: RequestInfo) -> Response:
 def _nodes(request: RequestInfo) -> list[dict[str, Any]]:
     now = datetime.now(UTC).replace(microsecond=0)
     nodes = []
-    for reservation in ec2_backends[request.account][request.region].reservations.values():
+    for reservation in backend("ec2", request.account, request.region).reservations.values():
         for instance in reservation.instances:
             agent = getattr(instance, "ssm_agent", "none")
             if agent == "none" or instance.state not in ("running", "pending"):

@@ -13,9 +13,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from xml.sax.saxutils import escape
 
-from moto.iam.models import iam_backends
-
 from cado_ops.sandbox import acme
+from cado_ops.sandbox.backends import backend
 from cado_ops.sandbox.environment import OPERATOR_ACCESS_KEY, OPERATOR_SESSION_TOKEN
 from cado_ops.sandbox.protocol import AwsFault, RequestInfo, Response, answer_query
 
@@ -69,7 +68,7 @@ def find_session(request: RequestInfo) -> Session | None:
     if session is not None:
         return session
     for member in acme.MEMBERS:
-        iam = iam_backends[member.account]["aws"]
+        iam = backend("iam", member.account)
         if request.access_key in iam.access_keys:
             user = iam.get_user_from_access_key_id(request.access_key)
             if user is not None:
@@ -203,7 +202,7 @@ def _find_role(account: str, role_arn: str) -> Any:
     member = next((member for member in acme.MEMBERS if member.account == account), None)
     if member is None or member.state != "ACTIVE":
         return None
-    roles = iam_backends[account]["aws"].roles.values()
+    roles = backend("iam", account).roles.values()
     return next((role for role in roles if role.arn == role_arn), None)
 
 

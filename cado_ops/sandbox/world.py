@@ -1,63 +1,60 @@
 """Build the organisation of `acme` in moto's backends, keep a copy, and go back to it.
 
-moto's state is global to the process, so there is one world in a process.
+moto's state is global to the process, so there is one world in a process, whatever number of servers.
 """
 
 from __future__ import annotations
 
 import io
 import json
-import os
 import pickle
+import threading
 from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 from unittest import mock
 
-# moto would load 1,300 public images into every account and region, which takes a second or two.
-os.environ.setdefault("MOTO_EC2_LOAD_DEFAULT_AMIS", "false")
-
 from moto.core.base_backend import BaseBackend
-from moto.ec2.models import ec2_backends
-from moto.iam.models import iam_backends
 from moto.kms import models as kms_models
-from moto.kms.models import kms_backends
 from moto.moto_api._internal import mock_random
+from moto.organizations import models as organizations_models
 from moto.organizations import utils as organizations_utils
-from moto.organizations.models import FakeAccount, organizations_backends
-from moto.ssm.models import ssm_backends
-from moto.sts.models import sts_backends
 
 from cado_ops.sandbox import acme, policies
+from cado_ops.sandbox.backends import BACKENDS, backend
 from cado_ops.sandbox.fleet import launch, machine_tags
-from cado_ops.sandbox.kms import add_grant
-
-BACKENDS: dict[str, Any] = {
-    "ec2": ec2_backends,
-    "iam": iam_backends,
-    "kms": kms_backends,
-    "organizations": organizations_backends,
-    "ssm": ssm_backends,
-    "sts": sts_backends,
-}
-"""moto's state by service, then account, then region ("aws" where a service has none)."""
+from cado_ops.sandbox.grants import add_grant
 
 _CREATED = datetime(2025, 3, 4, 9, 30)
 _snapshot: dict[tuple[str, str, str], bytes] = {}
+_touched = True
+
+LOCK = threading.RLock()
+"""To hold while reading or changing the world: moto's backends are not made for threads."""
+
+
+def touch() -> None:
+    """Say that the world is about to be changed, so that `restore` has something to do."""
+    global _touched
+    _touched = True
 
 
 def restore() -> None:
     """Put every backend into its seeded state; the first call builds it."""
+    global _touched
+    if not _touched:
+        return
+    _touched = False
     if not _snapshot:
         for backends in BACKENDS.values():
             backends.clear()
         _build()
-        for where, backend in _live_backends():
-            _snapshot[where] = _freeze(backend)
+        for where, live in _live_backends():
+            _snapshot[where] = _freeze(live)
         return
-    for where, backend in list(_live_backends()):
+    for where, live in list(_live_backends()):
         if where in _snapshot:
-            backend.__dict__ = _thaw(_snapshot[where])
+            live.__dict__ = _thaw(_snapshot[where])
         else:
             service, account, region = where
             dict.__delitem__(BACKENDS[service][account], region)
@@ -65,7 +62,7 @@ def restore() -> None:
 
 def key_arn(account: str, region: str, alias: str) -> str | None:
     """The ARN of the key with this alias; None for "plain", which is no key."""
-    for key in kms_backends[account][region].keys.values():
+    for key in backend("kms", account, region).keys.values():
         if f"alias/{alias}" in key.aliases:
             return str(key.arn)
     return None
@@ -73,8 +70,8 @@ def key_arn(account: str, region: str, alias: str) -> str | None:
 
 def _live_backends() -> Iterator[tuple[tuple[str, str, str], Any]]:
     for service, backends in BACKENDS.items():
-        for account, region, backend in backends.iter_backends():
-            yield (service, account, region), backend
+        for account, region, live in backends.iter_backends():
+            yield (service, account, region), live
 
 
 class _Freezer(pickle.Pickler):
@@ -93,9 +90,9 @@ class _Thawer(pickle.Unpickler):
         return BACKENDS[service][account][region]
 
 
-def _freeze(backend: Any) -> bytes:
+def _freeze(live: Any) -> bytes:
     stream = io.BytesIO()
-    _Freezer(stream, pickle.HIGHEST_PROTOCOL).dump(backend.__dict__)
+    _Freezer(stream, pickle.HIGHEST_PROTOCOL).dump(live.__dict__)
     return stream.getvalue()
 
 
@@ -113,7 +110,7 @@ def _build() -> None:
     for account, region in cells:
         _build_keys(account, region)
         mock_random.seed(f"{account}/{region}")
-        ec2_backends[account][region]  # touched, so that the default network has the same ids every time
+        backend("ec2", account, region)  # touched, so that the default network has the same ids every time
     for machine in acme.MACHINES:
         launch(
             machine,
@@ -126,37 +123,37 @@ def _build() -> None:
 
 
 def _build_organization() -> None:
-    backend = organizations_backends[acme.MANAGEMENT]["aws"]
+    organization = backend("organizations", acme.MANAGEMENT)
     with mock.patch.multiple(
         organizations_utils,
         make_random_account_id=lambda: acme.MANAGEMENT,
         make_random_org_id=lambda: acme.ORGANIZATION_ID,
         make_random_root_id=lambda: acme.ROOT_ID,
     ):
-        backend.create_organization("us-east-1", FeatureSet="ALL")
+        organization.create_organization("us-east-1", FeatureSet="ALL")
     unit_ids = {"Root": acme.ROOT_ID}
     for name, unit_id, parent in acme.UNITS:
         with mock.patch.object(organizations_utils, "make_random_ou_id", lambda _root, made=unit_id: made):
-            backend.create_organizational_unit(Name=name, ParentId=unit_ids[parent])
+            organization.create_organizational_unit(Name=name, ParentId=unit_ids[parent])
         unit_ids[name] = unit_id
-    management = backend.accounts[0]
+    management = organization.accounts[0]
     management.name, management.email = acme.MEMBERS[0].name, "aws+security@acme.example"
     for member in acme.MEMBERS[1:]:
         with mock.patch.object(organizations_utils, "make_random_account_id", lambda made=member.account: made):
             email = f"aws+{member.name.split()[1].lower()}@acme.example"
-            account = FakeAccount(backend.org, AccountName=member.name, Email=email)
+            account = organizations_models.FakeAccount(organization.org, AccountName=member.name, Email=email)
         account.parent_id = unit_ids[member.unit]
         account.status = account.state = member.state
         account.joined_method = "CREATED"
-        backend.accounts.append(account)
-        organizations_backends.master_accounts[member.account] = (acme.MANAGEMENT, "aws")
-    for number, account in enumerate(backend.accounts):
+        organization.accounts.append(account)
+        organizations_models.organizations_backends.master_accounts[member.account] = (acme.MANAGEMENT, "aws")
+    for number, account in enumerate(organization.accounts):
         account.create_time = _CREATED.replace(day=4 + number)
 
 
 def _build_roles(member: acme.Member) -> None:
     mock_random.seed(f"{member.account}/roles")
-    iam = iam_backends[member.account]["aws"]
+    iam = backend("iam", member.account)
     trusted = f"arn:aws:iam::{acme.MANAGEMENT}:root"
     if member.account == acme.RESEARCH:  # the account that lets nobody in
         trusted = f"arn:aws:iam::{acme.RESEARCH}:role/BreakGlass"
@@ -183,11 +180,11 @@ def _build_roles(member: acme.Member) -> None:
 
 
 def _build_keys(account: str, region: str) -> None:
-    kms = kms_backends[account][region]
+    kms = backend("kms", account, region)
     for alias, state, manager, description in acme.KEYS:
         mock_random.seed(f"{account}/{region}/{alias}")
         # moto makes an RSA key pair, slowly, for symmetric keys too, which never use it.
-        with mock.patch.object(kms_models, "generate_private_key", lambda _spec: None):
+        with mock.patch.object(kms_models, "generate_private_key", return_value=None):
             key = kms.create_key(None, "ENCRYPT_DECRYPT", "SYMMETRIC_DEFAULT", description, None)
         key.creation_date = _CREATED.timestamp()
         key.key_manager = manager
@@ -201,14 +198,15 @@ def _build_keys(account: str, region: str) -> None:
 def _build_grants(account: str, region: str) -> None:
     """Grants that were there before: EBS's for each attached volume, and one somebody made by hand for Cado."""
     mock_random.seed(f"{account}/{region}/grants")
-    keys = {key.arn: key for key in kms_backends[account][region].keys.values()}
-    for volume in ec2_backends[account][region].volumes.values():
+    infrastructure = f"arn:aws:sts::{account}:assumed-role/aws:ec2-infrastructure"
+    keys = {key.arn: key for key in backend("kms", account, region).keys.values()}
+    for volume in backend("ec2", account, region).volumes.values():
         key = keys.get(volume.kms_key_id)
         if key is None or key.key_manager != "CUSTOMER" or volume.attachment.instance.state != "running":
             continue
         terms = {
             "Name": str(mock_random.uuid4()),
-            "GranteePrincipal": f"arn:aws:sts::{account}:assumed-role/aws:ec2-infrastructure/{volume.attachment.instance.id}",
+            "GranteePrincipal": f"{infrastructure}/{volume.attachment.instance.id}",
             "RetiringServicePrincipal": f"ec2.{region}.amazonaws.com",
             "Operations": ["Decrypt"],
             "Constraints": {"EncryptionContextSubset": {"aws:ebs:id": volume.id}},

@@ -55,12 +55,10 @@ class Proposal:
 
 
 class Audience(Protocol):
-    """Whoever watches: shows the plan, asks, and takes results as they come."""
-
-    def show_plan(self, proposal: Proposal) -> None: ...
+    """Whoever watches: is shown the plan and asked, and takes results as they come."""
 
     def confirm(self, proposal: Proposal) -> ErrorInfo | None:
-        """None to go on; else why not (no terminal, or the answer was no)."""
+        """Shows the plan and asks. None to go on; else why not (no terminal, or the answer was no)."""
 
     def item(self, change: TagChange) -> None: ...
 
@@ -88,9 +86,8 @@ class Machine:
             changes = self._through_cells(proposal, self.dry_run)
             return self._report(proposal, guards, changes, planned=True)
         refusal = _guard(proposal, guards)
-        if refusal is None and proposal.planned:
-            self.audience.show_plan(proposal)
-            refusal = None if guards.yes else self.audience.confirm(proposal)
+        if refusal is None and proposal.planned and not guards.yes:
+            refusal = self.audience.confirm(proposal)
         if refusal is not None:
             proposal.failures.append(Failure(None, None, "confirm", refusal))
             report = self._report(proposal, guards, proposal.changes)

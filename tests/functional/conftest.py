@@ -1,0 +1,165 @@
+"""Commands through `main(argv)`, in this process, against a sandbox over HTTP."""
+
+from __future__ import annotations
+
+import io
+import json
+import random
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+
+from cado_ops.cli.app import main
+from cado_ops.cli.world import World
+from cado_ops.model import SSM_TAG
+from cado_ops.sandbox import Sandbox
+
+PROD, STAGING, RESEARCH, CLOSED, HOME = (f"{digit}" * 12 for digit in "23451")
+EU, US, DE, DENIED = "eu-west-1", "us-east-1", "eu-central-1", "ap-southeast-2"
+ROLE = ("--role-name", "CadoOperator")
+IN_PROD = ("--account", PROD, "--region", EU, *ROLE)
+
+
+class Terminal(io.StringIO):
+    """A stream that calls itself a terminal."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+@dataclass
+class Result:
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> dict[str, Any]:
+        parsed: dict[str, Any] = json.loads(self.out)
+        return parsed
+
+    @property
+    def lines(self) -> list[dict[str, Any]]:
+        return [json.loads(line) for line in self.out.splitlines()]
+
+    def items(self) -> dict[str, dict[str, Any]]:
+        """The items by the instance's name."""
+        return {item["name"]: item for item in self.json["items"]}
+
+
+@dataclass
+class Cli:
+    """Runs command lines. ``waits`` collects what would have been slept."""
+
+    journal: Path
+    waits: list[float] = field(default_factory=list)
+    clock: Callable[[], float] | None = None
+
+    def __call__(self, *argv: str, stdin: str | io.StringIO = "", stderr: io.StringIO | None = None) -> Result:
+        out, err = io.StringIO(), stderr or io.StringIO()
+        world = World(
+            stdin=stdin if isinstance(stdin, io.StringIO) else io.StringIO(stdin),
+            stdout=out,
+            stderr=err,
+            sleep=self.waits.append,
+            rng=random.Random(1),
+        )
+        if self.clock is not None:
+            world.clock = self.clock
+        code = main(list(argv), world)
+        return Result(code, out.getvalue(), err.getvalue())
+
+    def json(self, *argv: str, **more: Any) -> Result:
+        return self(*argv, "-o", "json", **more)
+
+    def runs(self) -> list[Path]:
+        return sorted(self.journal.glob("*.jsonl"))
+
+
+@pytest.fixture(scope="session")
+def _server() -> Iterator[Sandbox]:
+    with Sandbox() as sandbox:
+        yield sandbox
+
+
+@pytest.fixture
+def sandbox(_server: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Sandbox:
+    """A fresh organisation, with the environment that leads to it."""
+    _server.reset()
+    _server.intercept = None
+    _server.calls.clear()
+    for name, value in _server.environment().items():
+        if value is None:
+            monkeypatch.delenv(name, raising=False)
+        else:
+            monkeypatch.setenv(name, value)
+    return _server
+
+
+@pytest.fixture
+def cli(sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cli:
+    folder = tmp_path / "runs"
+    monkeypatch.setenv("CADO_OPS_JOURNAL_DIR", str(folder))
+    return Cli(folder)
+
+
+@pytest.fixture
+def aws(sandbox: Sandbox) -> Callable[[str, str], Any]:
+    """EC2 as the test itself sees it: a client for an account and a region."""
+    made: dict[tuple[str, str], Any] = {}
+
+    def client(account: str, region: str) -> Any:
+        if (account, region) not in made:
+            keys: dict[str, str] = {}
+            if account != HOME:
+                answer = boto3.client("sts").assume_role(
+                    RoleArn=f"arn:aws:iam::{account}:role/CadoOperator", RoleSessionName="the-test"
+                )["Credentials"]
+                keys = {
+                    "aws_access_key_id": answer["AccessKeyId"],
+                    "aws_secret_access_key": answer["SecretAccessKey"],
+                    "aws_session_token": answer["SessionToken"],
+                }
+            made[account, region] = boto3.client("ec2", region_name=region, **keys)
+        return made[account, region]
+
+    return client
+
+
+@pytest.fixture
+def tags(aws: Callable[[str, str], Any]) -> Callable[..., dict[str, dict[str, str]]]:
+    """All tags of an account and region's instances, by name; ``key`` alone where one is given."""
+
+    def read(account: str = PROD, region: str = EU) -> dict[str, dict[str, str]]:
+        answer = aws(account, region).describe_instances()
+        found = {}
+        for reservation in answer["Reservations"]:
+            for instance in reservation["Instances"]:
+                pairs = {tag["Key"]: tag["Value"] for tag in instance.get("Tags", [])}
+                found[pairs.get("Name", instance["InstanceId"])] = pairs
+        return found
+
+    return read
+
+
+@pytest.fixture
+def ids(aws: Callable[[str, str], Any]) -> Callable[..., dict[str, str]]:
+    """Instance ids by name."""
+
+    def read(account: str = PROD, region: str = EU) -> dict[str, str]:
+        found = {}
+        for reservation in aws(account, region).describe_instances()["Reservations"]:
+            for instance in reservation["Instances"]:
+                pairs = {tag["Key"]: tag["Value"] for tag in instance.get("Tags", [])}
+                found[pairs["Name"]] = instance["InstanceId"]
+        return found
+
+    return read
+
+
+def ssm(pairs: dict[str, str]) -> str | None:
+    return pairs.get(SSM_TAG)

@@ -1,0 +1,95 @@
+"""A planned change against what stands in AWS now."""
+
+from __future__ import annotations
+
+import pytest
+
+from cado_ops.model import CLAIM_PREFIX, SSM_TAG, Cell, ErrorInfo, Instance, Outcome
+from cado_ops.plan.change import Action, Tags, TagChange, change_of
+
+CASE = CLAIM_PREFIX + "A"
+INSTANCE = Instance("1" * 12, "eu-west-1", "i-1", "web", "running", {}, 0)
+
+
+def change(before: Tags, after: Tags, **more: object) -> TagChange:
+    return change_of(INSTANCE, Action.TAG, before, after, **more)
+
+
+@pytest.mark.parametrize(
+    ("live", "expected"),
+    [
+        ({}, Outcome.PLANNED),
+        ({"Other": "x"}, Outcome.PLANNED),
+        ({SSM_TAG: "True", CASE: "-"}, Outcome.UNCHANGED),
+        ({SSM_TAG: "True", CASE: "-", "Other": "x"}, Outcome.UNCHANGED),
+        ({SSM_TAG: "True"}, Outcome.DRIFTED),
+        ({CASE: "-"}, Outcome.DRIFTED),
+        ({SSM_TAG: "true", CASE: "-"}, Outcome.DRIFTED),
+        ({SSM_TAG: "True", CASE: "- keep"}, Outcome.DRIFTED),
+        ({SSM_TAG: ""}, Outcome.DRIFTED),
+    ],
+)
+def test_compare_when_tags_are_set(live: dict[str, str], expected: Outcome) -> None:
+    planned = change({SSM_TAG: None, CASE: None}, {SSM_TAG: "True", CASE: "-"})
+    assert planned.compare(live) is expected
+
+
+@pytest.mark.parametrize(
+    ("live", "expected"),
+    [
+        ({SSM_TAG: "True", CASE: "-"}, Outcome.PLANNED),
+        ({SSM_TAG: "True"}, Outcome.UNCHANGED),
+        ({}, Outcome.DRIFTED),
+        ({SSM_TAG: "False", CASE: "-"}, Outcome.DRIFTED),
+        ({SSM_TAG: "True", CASE: "2026-11-26T18:00:00Z"}, Outcome.DRIFTED),
+    ],
+)
+def test_compare_looks_at_what_the_change_depends_on_too(live: dict[str, str], expected: Outcome) -> None:
+    planned = change({SSM_TAG: "True", CASE: "-"}, {SSM_TAG: "True", CASE: None})
+    assert planned.compare(live) is expected
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "put", "remove"),
+    [
+        ({"a": None}, {"a": "1"}, {"a": "1"}, {}),
+        ({"a": "0"}, {"a": "1"}, {"a": "1"}, {}),
+        ({"a": "1"}, {"a": "1"}, {}, {}),
+        ({"a": "1"}, {"a": None}, {}, {"a": "1"}),
+        ({"a": ""}, {"a": None}, {}, {"a": ""}),
+        ({"a": None}, {"a": ""}, {"a": ""}, {}),
+        ({"a": None}, {"a": None}, {}, {}),
+        ({"a": "1", "b": None, "c": "x"}, {"a": None, "b": "2", "c": "x"}, {"b": "2"}, {"a": "1"}),
+    ],
+)
+def test_put_and_remove(before: Tags, after: Tags, put: dict[str, str], remove: dict[str, str]) -> None:
+    planned = change(before, after)
+    assert (planned.put, planned.remove) == (put, remove)
+
+
+def test_ended_keeps_the_change_and_adds_warnings() -> None:
+    planned = change({SSM_TAG: None}, {SSM_TAG: "True"}, warnings=("first",))
+    error = ErrorInfo("Code", "words", "hint")
+    ended = planned.ended(Outcome.FAILED, error, ("second",))
+    assert (ended.outcome, ended.error, ended.warnings) == (Outcome.FAILED, error, ("first", "second"))
+    assert (ended.before, ended.after, ended.action) == (planned.before, planned.after, planned.action)
+    assert planned.outcome is Outcome.PLANNED
+
+
+def test_the_item_has_exactly_the_keys_of_the_reference() -> None:
+    planned = change({SSM_TAG: "true", CASE: None}, {SSM_TAG: "True", CASE: "-"}, claims=("A",))
+    assert planned.cell == Cell("1" * 12, "eu-west-1")
+    assert planned.as_item() == {
+        "account": "1" * 12,
+        "region": "eu-west-1",
+        "instance_id": "i-1",
+        "name": "web",
+        "state": "running",
+        "action": "tag",
+        "before": "true",
+        "after": "True",
+        "claims": ["A"],
+        "outcome": "planned",
+        "warnings": [],
+        "error": None,
+    }

@@ -1,0 +1,135 @@
+"""Work over many targets: nothing lost, never too much at once, errors in the caller's thread."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+
+from cado_ops.fanout import Done, FanOut
+
+
+def test_every_job_once() -> None:
+    fan: FanOut[int, int] = FanOut(lambda job: job * 2, 8)
+    for job in range(100):
+        fan.add(job)
+    assert sorted((done.job, done.value) for done in fan.results()) == [(job, job * 2) for job in range(100)]
+    assert fan.never_started == []
+
+
+def test_no_job_no_result() -> None:
+    assert list(FanOut(str, 4).results()) == []
+
+
+def test_jobs_added_while_results_are_taken() -> None:
+    fan: FanOut[tuple[int, ...], tuple[int, ...]] = FanOut(lambda job: job, 3)
+    fan.add(())
+    seen = []
+    for done in fan.results():
+        seen.append(done.job)
+        if len(done.job) < 3:
+            for branch in range(3):
+                fan.add((*done.job, branch))
+    assert len(seen) == len(set(seen)) == 1 + 3 + 9 + 27
+
+
+@pytest.mark.parametrize("limit", [1, 2, 7])
+def test_never_more_at_once_than_allowed_and_as_many_as_allowed(limit: int) -> None:
+    lock = threading.Lock()
+    full = threading.Barrier(limit)
+    running = highest = 0
+
+    def work(job: int) -> None:
+        nonlocal running, highest
+        with lock:
+            running += 1
+            highest = max(highest, running)
+        full.wait(10)  # all of a round run at the same time, or this breaks
+        with lock:
+            running -= 1
+
+    fan: FanOut[int, None] = FanOut(work, limit)
+    for job in range(limit * 4):
+        fan.add(job)
+    results = list(fan.results())
+    assert [done.error for done in results] == [None] * (limit * 4)
+    assert highest == limit
+
+
+def test_an_error_is_that_jobs_alone() -> None:
+    def work(job: int) -> int:
+        if job % 3 == 0:
+            raise ValueError(job)
+        return job
+
+    fan: FanOut[int, int] = FanOut(work, 4)
+    for job in range(9):
+        fan.add(job)
+    results = {done.job: done for done in fan.results()}
+    assert len(results) == 9
+    for job, done in results.items():
+        if job % 3:
+            assert done == Done(job, job, None)
+        else:
+            assert isinstance(done.error, ValueError)
+            assert done.value is None
+
+
+def test_what_is_no_exception_ends_the_callers_loop() -> None:
+    def work(job: int) -> None:
+        raise KeyboardInterrupt
+
+    fan: FanOut[int, None] = FanOut(work, 1)
+    fan.add(1)
+    with pytest.raises(KeyboardInterrupt):
+        list(fan.results())
+
+
+def test_after_a_stop_only_what_is_in_flight_ends() -> None:
+    stop = threading.Event()
+    begun = threading.Barrier(3)
+
+    def work(job: int) -> int:
+        begun.wait(10)
+        stop.wait(10)
+        return job
+
+    def stop_once_begun() -> None:
+        begun.wait(10)
+        stop.set()
+
+    fan: FanOut[int, int] = FanOut(work, 2)
+    for job in range(6):
+        fan.add(job)
+    helper = threading.Thread(target=stop_once_begun)
+    helper.start()
+    finished = sorted(done.job for done in fan.results(stop.is_set))
+    helper.join()
+    assert finished == [0, 1]
+    assert fan.never_started == [2, 3, 4, 5]
+
+
+def test_stopped_from_the_start() -> None:
+    fan: FanOut[int, int] = FanOut(abs, 2)
+    fan.add(1)
+    assert list(fan.results(lambda: True)) == []
+    assert fan.never_started == [1]
+
+
+def test_results_come_to_the_callers_thread_in_order_of_completion() -> None:
+    gates = [threading.Event() for _ in range(3)]
+
+    def work(job: int) -> int:
+        gates[job].wait(10)
+        return job
+
+    fan: FanOut[int, int] = FanOut(work, 3)
+    for job in range(3):
+        fan.add(job)
+    order = []
+    gates[2].set()
+    for done in fan.results():
+        order.append(done.job)
+        if done.job:
+            gates[done.job - 1].set()
+    assert order == [2, 1, 0]

@@ -1,0 +1,409 @@
+"""The journal: on disk before it counts, for one user alone, and every changed byte is found."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import os
+import stat
+import tempfile
+import threading
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cado_ops.errors import LocalError, UsageError
+from cado_ops.journal import Journal, find_run, new_run_id, read_run, run_files, seal, unseal
+
+RUN = "20261123T174501Z-7f3a9c"
+PLACE = {"account": "1" * 12, "region": "eu-west-1"}
+POSIX = pytest.mark.skipif(os.name != "posix", reason="modes and owners are POSIX's")
+
+
+def result(outcome: str) -> dict[str, Any]:
+    return {"outcome": outcome, "error": None, "warnings": [], "request_id": "r-1"}
+
+
+def write_run(folder: Path, run_id: str = RUN, *, end: bool = True) -> Path:
+    journal = Journal(folder, run_id)
+    journal.write("run", format_version=1, run_id=run_id, command="tag-instances", case="IR-42")
+    journal.write("plan", **PLACE, changes=[{"instance_id": "i-1", "name": "größe"}, {"instance_id": "i-2"}])
+    journal.write("failure", failure={"account": "2" * 12, "stage": "observe"})
+    journal.write("intent", **PLACE, call="CreateTags", tags={"a": "1"}, ids=["i-1", "i-2"])
+    journal.write("outcome", **PLACE, results={"i-1": result("changed")})
+    if end:
+        journal.write("end", status="success", summary={})
+    journal.close()
+    return journal.path
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return tmp_path / "runs"
+
+
+class TestRoundTrip:
+    def test_everything_comes_back(self, folder: Path) -> None:
+        run = read_run(write_run(folder))
+        assert run.problems == []
+        assert run.run_id == RUN
+        assert (run.header["command"], run.header["case"]) == ("tag-instances", "IR-42")
+        assert [change["instance_id"] for change in run.plan] == ["i-1", "i-2"]
+        assert run.plan[0]["name"] == "größe"
+        assert run.failures == [{"account": "2" * 12, "stage": "observe"}]
+        assert run.end is not None
+        assert run.end["status"] == "success"
+
+    def test_an_intent_without_an_outcome_is_unknown(self, folder: Path) -> None:
+        run = read_run(write_run(folder))
+        assert run.results["1" * 12, "eu-west-1", "i-1"]["outcome"] == "changed"
+        assert run.results["1" * 12, "eu-west-1", "i-2"]["outcome"] == "unknown"
+        assert run.results["1" * 12, "eu-west-1", "i-2"]["warnings"]
+
+    def test_the_last_outcome_counts_and_cells_are_kept_apart(self, folder: Path) -> None:
+        journal = Journal(folder, RUN)
+        other = {"account": "1" * 12, "region": "us-east-1"}
+        for place in (PLACE, other):
+            journal.write("intent", **place, call="CreateTags", tags={}, ids=["i-1"])
+        journal.write("outcome", **PLACE, results={"i-1": result("changed")})
+        journal.write("outcome", **PLACE, results={"i-1": result("drifted")})
+        journal.close()
+        results = read_run(journal.path).results
+        assert results["1" * 12, "eu-west-1", "i-1"]["outcome"] == "drifted"
+        assert results["1" * 12, "us-east-1", "i-1"]["outcome"] == "unknown"
+
+    def test_a_second_intent_opens_the_outcome_again(self, folder: Path) -> None:
+        journal = Journal(folder, RUN)
+        journal.write("intent", **PLACE, call="CreateTags", tags={}, ids=["i-1"])
+        journal.write("outcome", **PLACE, results={"i-1": result("changed")})
+        journal.write("intent", **PLACE, call="DeleteTags", tags={}, ids=["i-1"])
+        journal.close()
+        assert read_run(journal.path).results["1" * 12, "eu-west-1", "i-1"]["outcome"] == "unknown"
+
+    def test_a_run_that_was_cut_off_has_no_end(self, folder: Path) -> None:
+        run = read_run(write_run(folder, end=False))
+        assert (run.end, run.problems) == (None, [])
+
+    def test_lines_are_numbered_and_chained(self, folder: Path) -> None:
+        lines = [json.loads(line) for line in write_run(folder).read_bytes().splitlines()]
+        assert [line["n"] for line in lines] == [1, 2, 3, 4, 5, 6]
+        assert [line["prev"] for line in lines] == ["", *(line["hash"] for line in lines[:-1])]
+        assert [line["record"] for line in lines] == ["run", "plan", "failure", "intent", "outcome", "end"]
+
+    def test_the_hash_covers_all_that_is_before_it(self, folder: Path) -> None:
+        for line in write_run(folder).read_bytes().splitlines():
+            covered, _, rest = line.rpartition(b',"hash":"')
+            assert hashlib.sha256(covered).hexdigest() == rest.decode().removesuffix('"}')
+
+    def test_many_threads(self, folder: Path) -> None:
+        journal = Journal(folder, RUN)
+
+        def work(number: int) -> None:
+            for _ in range(20):
+                journal.write("failure", failure={"number": number})
+
+        threads = [threading.Thread(target=work, args=(number,)) for number in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        journal.close()
+        run = read_run(journal.path)
+        assert (len(run.failures), run.problems) == (160, [])
+
+    def test_the_head_is_the_last_hash(self, folder: Path) -> None:
+        path = write_run(folder)
+        assert read_run(path).head == json.loads(path.read_bytes().splitlines()[-1])["hash"]
+
+    def test_an_unknown_version_is_refused(self, folder: Path) -> None:
+        journal = Journal(folder, RUN)
+        journal.write("run", format_version=2)
+        journal.close()
+        with pytest.raises(UsageError, match="format 2"):
+            read_run(journal.path)
+
+    def test_a_file_that_cannot_be_read(self, folder: Path) -> None:
+        with pytest.raises(LocalError, match="cannot be read"):
+            read_run(folder / "none.jsonl")
+
+
+@pytest.fixture(scope="module")
+def whole() -> Iterator[bytes]:
+    with tempfile.TemporaryDirectory() as name:
+        yield write_run(Path(name) / "runs").read_bytes()
+
+
+class TestTampering:
+    def reread(self, content: bytes) -> list[str]:
+        with tempfile.TemporaryDirectory() as name:
+            path = Path(name) / "run.jsonl"
+            path.write_bytes(content)
+            return read_run(path).problems
+
+    @given(data=st.data())
+    def test_any_changed_byte_is_found(self, whole: bytes, data: st.DataObject) -> None:
+        at = data.draw(st.integers(0, len(whole) - 1))
+        byte = data.draw(st.integers(0, 255).filter(lambda byte: byte != whole[at]))
+        assert self.reread(whole[:at] + bytes([byte]) + whole[at + 1 :])
+
+    @given(data=st.data())
+    def test_any_byte_more_or_less_is_found(self, whole: bytes, data: st.DataObject) -> None:
+        at = data.draw(st.integers(0, len(whole) - 1))
+        more = data.draw(st.binary(max_size=3))
+        changed = whole[:at] + more + whole[at + 1 :]
+        if changed != whole:
+            assert self.reread(changed)
+
+    @pytest.mark.parametrize("number", range(5))
+    def test_a_line_taken_out_is_found(self, whole: bytes, number: int) -> None:
+        lines = whole.splitlines(keepends=True)
+        assert self.reread(b"".join(lines[:number] + lines[number + 1 :]))
+
+    @pytest.mark.parametrize("number", range(5))
+    def test_two_lines_exchanged_are_found(self, whole: bytes, number: int) -> None:
+        lines = whole.splitlines(keepends=True)
+        lines[number], lines[number + 1] = lines[number + 1], lines[number]
+        assert self.reread(b"".join(lines))
+
+    def test_a_line_doubled_is_found(self, whole: bytes) -> None:
+        lines = whole.splitlines(keepends=True)
+        assert self.reread(b"".join([*lines, lines[-1]]))
+
+    def test_one_changed_line_is_one_problem(self, whole: bytes) -> None:
+        changed = whole.replace(b'"IR-42"', b'"IR-43"')
+        [problem] = self.reread(changed)
+        assert "line 1" in problem
+
+    @pytest.mark.parametrize(
+        ("old", "new"),
+        [
+            (b'"ids"', b'"idz"'),
+            (b'"changes"', b'"chances"'),
+            (b'"failure":{', b'"failurf":{'),
+            (b'"results"', b'"resultz"'),
+            (b'"results":{', b'"results":1,"x":{'),
+            (b'"record":"plan"', b'"record":"plum"'),
+            (b'"format_version":1', b'"format_version":2'),
+        ],
+    )
+    def test_what_a_change_breaks_is_a_problem_and_no_crash(self, whole: bytes, old: bytes, new: bytes) -> None:
+        assert old in whole
+        assert any("was changed" in problem for problem in self.reread(whole.replace(old, new)))
+
+    @given(st.integers(1, 400))
+    def test_a_torn_last_line(self, whole: bytes, lost: int) -> None:
+        last = whole.splitlines(keepends=True)[-1]
+        lost = min(lost, len(last) - 1)
+        [problem] = self.reread(whole[:-lost])
+        assert "torn" in problem
+        assert "line 6" in problem
+
+    def test_a_sealed_line_opens_only_after_its_own_predecessor(self) -> None:
+        line, head = seal({"record": "end", "n": 2, "prev": "abc"})
+        assert unseal(line[:-1], "abc")["hash"] == head
+        with pytest.raises(ValueError, match="follow"):
+            unseal(line[:-1], "abd")
+
+
+@POSIX
+class TestPrivacy:
+    def test_file_and_folder_are_for_the_user_alone(self, folder: Path) -> None:
+        old = os.umask(0)
+        try:
+            path = write_run(folder / "deep")
+        finally:
+            os.umask(old)
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600
+        assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
+
+    @pytest.mark.parametrize("mode", [0o755, 0o750, 0o701])
+    def test_a_folder_that_others_may_read_is_closed(self, folder: Path, mode: int) -> None:
+        folder.mkdir()
+        folder.chmod(mode)
+        write_run(folder)
+        assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+
+    @pytest.mark.parametrize("mode", [0o777, 0o770, 0o702, 0o1777])
+    def test_a_folder_that_others_may_write_to_is_refused(self, folder: Path, mode: int) -> None:
+        folder.mkdir()
+        folder.chmod(mode)
+        with pytest.raises(LocalError, match="others may write") as caught:
+            Journal(folder, RUN)
+        assert "chmod 700" in (caught.value.hint or "")
+        assert list(folder.iterdir()) == []
+
+    def test_a_folder_of_another_user_is_refused(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        folder.mkdir(mode=0o700)
+        owner = folder.stat().st_uid
+        monkeypatch.setattr(os, "getuid", lambda: owner + 1)
+        with pytest.raises(LocalError, match="another user"):
+            Journal(folder, RUN)
+
+    def test_a_file_that_is_there_already_is_never_written_over(self, folder: Path) -> None:
+        path = write_run(folder)
+        content = path.read_bytes()
+        with pytest.raises(LocalError):
+            Journal(folder, RUN)
+        assert path.read_bytes() == content
+
+    def test_a_link_in_the_way_is_not_followed(self, folder: Path, tmp_path: Path) -> None:
+        folder.mkdir(mode=0o700)
+        target = tmp_path / "precious"
+        target.write_text("precious")
+        (folder / f"{RUN}.jsonl").symlink_to(target)
+        with pytest.raises(LocalError):
+            Journal(folder, RUN)
+        assert target.read_text() == "precious"
+
+    def test_a_folder_that_is_a_file(self, folder: Path) -> None:
+        folder.write_text("")
+        with pytest.raises(LocalError, match="cannot be written"):
+            Journal(folder, RUN)
+
+
+def no_space(*_: Any) -> Any:
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+@POSIX
+class TestDiskFull:
+    @pytest.mark.skipif(not hasattr(os, "posix_fallocate"), reason="no way to ask for room beforehand")
+    def test_found_before_the_first_change_and_no_empty_run_is_left(
+        self, folder: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(os, "posix_fallocate", no_space)
+        with pytest.raises(LocalError, match="No space left"):
+            Journal(folder, RUN)
+        assert run_files(folder) == []
+
+    @pytest.mark.skipif(not hasattr(os, "posix_fallocate"), reason="no way to ask for room beforehand")
+    @pytest.mark.parametrize("number", [errno.EINVAL, errno.EOPNOTSUPP, errno.ENOSYS])
+    def test_a_file_system_that_cannot_reserve_is_no_full_disk(
+        self, folder: Path, monkeypatch: pytest.MonkeyPatch, number: int
+    ) -> None:
+        def cannot(*_: Any) -> None:
+            raise OSError(number, os.strerror(number))
+
+        monkeypatch.setattr(os, "posix_fallocate", cannot)
+        assert read_run(write_run(folder)).problems == []
+
+    @pytest.mark.parametrize("call", ["write", "fsync"])
+    def test_a_record_that_is_not_on_disk_is_an_error(
+        self, folder: Path, monkeypatch: pytest.MonkeyPatch, call: str
+    ) -> None:
+        journal = Journal(folder, RUN)
+        with monkeypatch.context() as patch:
+            patch.setattr(os, call, no_space)
+            with pytest.raises(LocalError, match="No space left") as caught:
+                journal.write("run")
+        assert caught.value.hint
+        journal.close()
+
+    def test_what_is_written_after_a_torn_record_is_whole(
+        self, folder: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """The disk had room for half a record; the outcomes of what was in flight still come through."""
+        journal = Journal(folder, RUN)
+        journal.write("run", format_version=1)
+        real = os.write
+
+        def half(fd: int, data: bytes) -> int:
+            if len(data) < 20:
+                no_space()
+            return real(fd, data[: len(data) // 2])
+
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "write", half)
+            with pytest.raises(LocalError):
+                journal.write("intent", **PLACE, call="CreateTags", tags={}, ids=["i-1"])
+        journal.write("end", status="error")
+        journal.close()
+        run = read_run(journal.path)
+        assert run.problems == []
+        assert run.end is not None
+        assert run.results == {}
+
+    def test_short_writes_are_carried_on(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        real = os.write
+        monkeypatch.setattr(os, "write", lambda fd, data: real(fd, data[:7]))
+        assert read_run(write_run(folder)).problems == []
+
+
+def test_a_record_is_on_disk_when_write_returns(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    synced: list[int] = []
+    journal = Journal(folder, RUN)
+    monkeypatch.setattr(os, "fsync", lambda fd: synced.append(os.fstat(fd).st_size))
+    journal.write("run", format_version=1)
+    assert synced == [journal.path.stat().st_size]
+    journal.close()
+
+
+def test_after_closing_nothing_is_written_anywhere(folder: Path, tmp_path: Path) -> None:
+    """The number of the closed file may be another file's by now."""
+    journal = Journal(folder, RUN)
+    journal.write("run", format_version=1)
+    journal.close()
+    with (tmp_path / "other").open("wb") as other:
+        with pytest.raises(LocalError):
+            journal.write("end")
+        other.flush()
+    assert (tmp_path / "other").read_bytes() == b""
+    journal.close()
+
+
+class TestLookup:
+    IDS = ("20261122T080000Z-aaaaaa", "20261123T174501Z-7f3a9c", "20261123T174501Z-7f3b00")
+
+    @pytest.fixture
+    def runs(self, folder: Path) -> Path:
+        for run_id in reversed(self.IDS):
+            write_run(folder, run_id)
+        (folder / "notes.txt").write_text("no run")
+        return folder
+
+    def test_files_are_listed_oldest_first(self, runs: Path) -> None:
+        assert [path.name.removesuffix(".jsonl") for path in run_files(runs)] == list(self.IDS)
+
+    @pytest.mark.parametrize(
+        ("name", "index"),
+        [("last", 2), ("20261122", 0), ("20261123T174501Z-7f3a", 1), (IDS[1], 1), (IDS[2], 2)],
+    )
+    def test_found(self, runs: Path, name: str, index: int) -> None:
+        assert read_run(find_run(runs, name)).run_id == self.IDS[index]
+
+    @pytest.mark.parametrize(
+        ("name", "message"),
+        [("20261123", "2 runs begin with"), ("2027", "there is no run"), ("notes", "there is no run")],
+    )
+    def test_not_found(self, runs: Path, name: str, message: str) -> None:
+        with pytest.raises(UsageError, match=message) as caught:
+            find_run(runs, name)
+        assert "runs list" in (caught.value.hint or "")
+
+    def test_an_exact_id_wins_over_longer_ones(self, folder: Path) -> None:
+        for run_id in ("20261123T174501Z-7f3a9c", "20261123T174501Z-7f3a9c0"):
+            write_run(folder, run_id)
+        assert read_run(find_run(folder, RUN)).run_id == RUN
+
+    @pytest.mark.parametrize("name", ["last", "2026", "../secret"])
+    def test_no_folder(self, folder: Path, name: str) -> None:
+        assert run_files(folder) == []
+        with pytest.raises(UsageError, match="there is no run"):
+            find_run(folder, name)
+
+    @pytest.mark.parametrize("name", ["../outside", "/etc/passwd", ""])
+    def test_a_name_never_leads_out_of_the_folder(self, runs: Path, name: str) -> None:
+        with pytest.raises(UsageError):
+            find_run(runs, name)
+
+
+def test_run_ids_sort_by_time() -> None:
+    moment = datetime(2026, 11, 23, 17, 45, 1, tzinfo=UTC)
+    assert new_run_id(moment, lambda: "7f3a9c") == RUN
+    assert new_run_id(moment, lambda: "ffffff") < new_run_id(moment.replace(second=2), lambda: "000000")
