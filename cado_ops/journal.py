@@ -48,30 +48,48 @@ class Journal:
         self._lock = threading.Lock()
         self._head = ""
         self._lines = 0
+        self._size = 0
+        self._closed = False
         try:
             make_private(folder)
             self._fd = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o600)
+        except OSError as error:
+            raise _unwritable(self.path, error) from error
+        try:
             _reserve(self._fd)
             _sync_folder(folder)
         except OSError as error:
+            # Else an empty file would pass for the last run.
+            os.close(self._fd)
+            self.path.unlink(missing_ok=True)
             raise _unwritable(self.path, error) from error
 
     def write(self, record: str, **fields: Any) -> None:
         """Appends one record and waits until it is on disk."""
         with self._lock:
-            self._lines += 1
-            body = {"record": record, "n": self._lines, "prev": self._head, **fields}
+            if self._closed:
+                # The number of a closed file may be another file's by now.
+                raise LocalError(f"the journal {self.path} is closed and takes no more records")
+            body = {"record": record, "n": self._lines + 1, "prev": self._head, **fields}
             line, head = seal(body)
             try:
                 _write_all(self._fd, line)
                 os.fsync(self._fd)
             except OSError as error:
+                with suppress(OSError):
+                    # Half a record would spoil the next one.
+                    os.ftruncate(self._fd, self._size)
                 raise _unwritable(self.path, error) from error
+            self._lines += 1
+            self._size += len(line)
             self._head = head
 
     def close(self) -> None:
         """Closes the file; the journal takes no more records."""
-        os.close(self._fd)
+        with self._lock:
+            if not self._closed:
+                self._closed = True
+                os.close(self._fd)
 
 
 @dataclass
@@ -123,12 +141,14 @@ def read_run(path: Path) -> RunRecord:
         raise LocalError(f"the journal {path} cannot be read: {error.strerror}") from error
     if lines[-1]:
         run.problems.append(f"line {len(lines)} is torn: the run was cut off while it was written")
+    changed = False
     for number, line in enumerate(lines[:-1], 1):
         try:
             body = unseal(line, run.head)
         except (ValueError, KeyError, TypeError) as error:
             run.problems.append(f"line {number} was changed: {error}")
-            with suppress(ValueError):
+            changed = True
+            with suppress(ValueError, KeyError, TypeError, AttributeError):
                 body = json.loads(line)
                 if isinstance(body, dict):
                     _take(run, body)
@@ -137,7 +157,7 @@ def read_run(path: Path) -> RunRecord:
         run.head = body["hash"]
         _take(run, body)
     version = run.header.get("format_version")
-    if version is not None and version != JOURNAL_VERSION:
+    if version is not None and version != JOURNAL_VERSION and not changed:
         raise UsageError(f"{path.name} has journal format {version}; this version reads {JOURNAL_VERSION}")
     return run
 

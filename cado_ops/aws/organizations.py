@@ -41,6 +41,13 @@ class Organizations:
             for unit in page:
                 yield from self.accounts_under(unit["Id"])
 
+    def name_of(self, account: str) -> str:
+        """One account's name (DescribeAccount)."""
+        answer = self._connection.call(
+            self._identity, "organizations", self._region(), "DescribeAccount", {"AccountId": account}
+        )
+        return str(answer["Account"].get("Name", ""))
+
     def _accounts(self, action: str, parameters: dict[str, Any]) -> Iterator[MemberAccount]:
         for page in self._pages(action, parameters, "Accounts"):
             for account in page:
@@ -49,6 +56,8 @@ class Organizations:
                 yield MemberAccount(account["Id"], account.get("Name", ""), state)
 
     def _pages(self, action: str, parameters: dict[str, Any], result: str) -> Iterator[list[dict[str, Any]]]:
+        return self._connection.pages(self._identity, "organizations", self._region(), action, parameters, result)
+
+    def _region(self) -> str:
         partition = self._connection.credentials.partition
-        region = _ENDPOINT_REGION.get(partition, self._connection.home_region)
-        return self._connection.pages(self._identity, "organizations", region, action, parameters, result)
+        return _ENDPOINT_REGION.get(partition, self._connection.home_region)

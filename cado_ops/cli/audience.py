@@ -33,8 +33,11 @@ class Terminal:
         )
         self._session.plan_shown = True
         items = [change.as_item() for change in proposal.planned]
-        accounts = {change.account: proposal.account_names.get(change.account) for change in proposal.planned}
+        from cado_ops.observe.targets import account_names
+
+        known = {change.account: proposal.account_names.get(change.account) for change in proposal.planned}
         caller = proposal.caller
+        accounts = account_names(known, self._session.scope, caller, self._session.connection)
         world.stderr.write(prompt_block(caller.arn, caller.endpoint, accounts, plan_counts(items)) + "\n")
         world.stderr.write("Go on? [y/N] ")
         world.stderr.flush()

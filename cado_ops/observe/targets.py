@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from cado_ops.aws.connection import Connection
@@ -11,6 +11,9 @@ from cado_ops.aws.organizations import MemberAccount, Organizations
 from cado_ops.errors import AwsError, Kind, UsageError
 from cado_ops.model import Account, Caller, Cell, ErrorInfo, Failure, LeftOut
 from cado_ops.scope import Scope
+
+# As many as the prompt shows.
+NAMES_ASKED = 10
 
 
 @dataclass
@@ -76,6 +79,21 @@ def _add_members(found: Accounts, scope: Scope, caller: Caller, connection: Conn
             )
         problem = AwsError(error.code, error.message, hint=hint, kind=error.kind)
         found.failures.append(failure(problem, "organizations", identity_account(identity)))
+
+
+def account_names(
+    known: Mapping[str, str | None], scope: Scope, caller: Caller, connection: Connection
+) -> dict[str, str | None]:
+    """The accounts' names, as far as the caller may know them: a courtesy to whoever is asked, never a failure."""
+    names = dict(known)
+    organizations = Organizations(connection, scope.org_role_arn or caller.account)
+    unnamed = [account for account, name in sorted(names.items()) if not name]
+    for account in unnamed[:NAMES_ASKED]:
+        try:
+            names[account] = organizations.name_of(account)
+        except AwsError:
+            break
+    return names
 
 
 def identity_account(identity: str) -> str:

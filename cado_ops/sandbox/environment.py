@@ -67,6 +67,8 @@ def build_environment(endpoint_url: str, folder: Path, inherited: Mapping[str, s
         AWS_EC2_METADATA_DISABLED="true",
         AWS_STS_REGIONAL_ENDPOINTS="regional",
     )
+    # Runs that changed nothing real do not belong among those that did, unless somebody named a folder for them.
+    environment["CADO_OPS_JOURNAL_DIR"] = inherited.get("CADO_OPS_JOURNAL_DIR") or str(folder / "runs")
     for name in ("NO_PROXY", "no_proxy"):
         environment[name] = _with_loopback(inherited.get(name, ""))
     return environment

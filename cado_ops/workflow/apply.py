@@ -149,7 +149,7 @@ class TagApplier:
                     corrected[each] = by_id[each].ended(Outcome.CHANGED)
             waiting = [each for each in waiting if standing[each] is not Outcome.CHANGED]
             if wait is None or self.stopped():
-                corrected |= {each: _unsettled(by_id[each], standing[each]) for each in waiting}
+                corrected |= {each: _unsettled(ended[each], standing[each]) for each in waiting}
                 break
             if waiting:
                 self.sleep(wait)
@@ -225,8 +225,9 @@ def _stands(change: TagChange, live: Mapping[str, str]) -> Outcome:
 
 def _unsettled(change: TagChange, seen: Outcome) -> TagChange:
     if seen is Outcome.DRIFTED:
-        return change.ended(seen, warnings=("somebody changed the tag at the same time",))
-    return change.ended(seen, warnings=("AWS does not show the change yet: look again with cado-ops status",))
+        return change.ended(seen, change.error, ("somebody changed the tag at the same time",))
+    remark = "AWS does not show the change yet: look again with cado-ops status"
+    return change.ended(seen, change.error, (remark,))
 
 
 def _remark(change: TagChange, warnings: tuple[str, ...]) -> TagChange:

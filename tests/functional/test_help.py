@@ -56,7 +56,12 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().out == f"cado-ops {__version__}\n"
 
 
-LOADED = "import sys; from cado_ops.cli.app import main; main(sys.argv[1:]); print(*sorted(sys.modules), file=sys.stderr)"
+LOADED = """
+import sys
+from cado_ops.cli.app import main
+main(sys.argv[1:])
+print(*sorted(sys.modules), file=sys.stderr)
+"""
 
 
 @pytest.mark.parametrize(

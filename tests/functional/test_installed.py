@@ -50,6 +50,7 @@ def installed(environ: dict[str, str]) -> Installed:
 def in_sandbox(sandbox: Any, environ: dict[str, str]) -> Installed:
     """The command in an environment that leads to the test's own sandbox."""
     inside = apply_environment(sandbox.environment(), environ)
+    del inside["CADO_OPS_JOURNAL_DIR"]
 
     def run(*argv: str, **more: Any) -> subprocess.CompletedProcess[str]:
         return subprocess.run(

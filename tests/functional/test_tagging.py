@@ -221,6 +221,7 @@ def test_the_question(cli: Cli, answer: str, code: int) -> None:
     assert result.code == code
     assert result.json["summary"]["changed"] == (3 if code == 0 else 0)
     assert "Go on? [y/N]" in result.err
+    assert "222222222222 Acme Production" in result.err
     assert "arn:aws:sts::111111111111:assumed-role/Responder/alice" in result.err
     assert "http://127.0.0.1" in result.err
     assert "not AWS" in result.err

@@ -134,6 +134,12 @@ def test_the_environment_leads_nowhere_else(sandbox):
         assert Path(environment[name]).read_bytes() == b""
 
 
+def test_runs_in_the_sandbox_are_journaled_apart(sandbox):
+    folder = sandbox.environment({})["CADO_OPS_JOURNAL_DIR"]
+    assert folder == str(Path(sandbox.environment({})["AWS_CONFIG_FILE"]).parent / "runs")
+    assert sandbox.environment({"CADO_OPS_JOURNAL_DIR": "/named"})["CADO_OPS_JOURNAL_DIR"] == "/named"
+
+
 def test_an_sdk_under_the_environment_calls_the_sandbox(sandbox):
     code = (
         "import boto3\n"
