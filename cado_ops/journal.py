@@ -7,7 +7,8 @@ whole file: for that, keep the last hash ("head") somewhere else.
 Records, in order: ``run`` (who, where, what for), ``plan`` (the changes of one cell), ``failure`` (a target that
 was not read), then for each call an ``intent`` before it and an ``outcome`` after it, and one more ``outcome``
 where a second look at AWS says otherwise; last ``end``. A file without ``end`` is a run that was cut off; what has
-an intent and no outcome is unknown.
+an intent and no outcome is unknown. A ``resume`` goes on from there, up to another ``end``; a line that a crash
+tore is kept in a ``recovered`` record.
 """
 
 from __future__ import annotations
@@ -24,7 +25,12 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from cado_ops.errors import LocalError, UsageError
+from cado_ops.errors import LocalError, RefusedError, UsageError
+
+try:
+    import fcntl
+except ImportError:  # Windows: runs are not locked there
+    fcntl = None  # type: ignore[assignment]
 
 JOURNAL_VERSION = 1
 SUFFIX = ".jsonl"
@@ -39,7 +45,8 @@ _TAIL = len(_MARK) + 64 + len(b'"}')
 class Journal:
     """Writes one run's file. Safe to use from many threads; every `write` is on disk when it returns.
 
-    Raises LocalError where the file cannot be made or written.
+    While it is open no other process can open it: two resumes of one run, or a resume beside the run itself, are
+    refused. Raises LocalError where the file cannot be made or written.
     """
 
     def __init__(self, folder: Path, run_id: str) -> None:
@@ -48,56 +55,109 @@ class Journal:
         self._lock = threading.Lock()
         self._head = ""
         self._lines = 0
-        self._size = 0
-        self._closed = False
+        self._fd: int | None = None
         try:
             make_private(folder)
             self._fd = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o600)
-        except OSError as error:
-            raise _unwritable(self.path, error) from error
-        try:
+            take_lock(self._fd, run_id)
             _reserve(self._fd)
             _sync_folder(folder)
         except OSError as error:
-            # Else an empty file would pass for the last run.
-            os.close(self._fd)
-            self.path.unlink(missing_ok=True)
+            if self._fd is not None:
+                self.close()
+                self.path.unlink(missing_ok=True)
             raise _unwritable(self.path, error) from error
+
+    @classmethod
+    def reopen(cls, path: Path) -> tuple[Journal, RunRecord]:
+        """Opens a run's file to go on with it, and reads it, under the lock.
+
+        A torn last line is cut off and kept as a ``recovered`` record. Raises RefusedError where another process
+        has the file, or where a line was changed: nothing is built on a journal that cannot be believed.
+        """
+        journal = cls.__new__(cls)
+        journal.path, journal.run_id = path, path.name.removesuffix(SUFFIX)
+        journal._lock = threading.Lock()
+        try:
+            journal._fd = fd = os.open(path, os.O_RDWR | os.O_APPEND)
+        except OSError as error:
+            raise _unwritable(path, error) from error
+        try:
+            take_lock(fd, journal.run_id)
+            run = read_run(path)
+            if run.edits:
+                raise RefusedError(f"{path.name} cannot be gone on with: {run.edits[0]}")
+            journal._head, journal._lines = run.head, run.lines
+            if run.torn:
+                os.ftruncate(fd, path.stat().st_size - len(run.torn))
+                journal.write("recovered", torn=run.torn.decode("latin-1"))
+        except OSError as error:
+            journal.close()
+            raise _unwritable(path, error) from error
+        except BaseException:
+            journal.close()
+            raise
+        return journal, run
 
     def write(self, record: str, **fields: Any) -> None:
         """Appends one record and waits until it is on disk."""
         with self._lock:
-            if self._closed:
-                # The number of a closed file may be another file's by now.
-                raise LocalError(f"the journal {self.path} is closed and takes no more records")
+            if self._fd is None:
+                raise LocalError(f"the journal {self.path} is closed")
             body = {"record": record, "n": self._lines + 1, "prev": self._head, **fields}
             line, head = seal(body)
+            size = os.fstat(self._fd).st_size
             try:
                 _write_all(self._fd, line)
                 os.fsync(self._fd)
             except OSError as error:
+                # Half a line would spoil what may still come: the outcomes of calls in flight.
                 with suppress(OSError):
-                    # Half a record would spoil the next one.
-                    os.ftruncate(self._fd, self._size)
+                    os.ftruncate(self._fd, size)
                 raise _unwritable(self.path, error) from error
             self._lines += 1
-            self._size += len(line)
             self._head = head
 
     def close(self) -> None:
-        """Closes the file; the journal takes no more records."""
+        """Closes the file and gives up its lock; the journal takes no more records."""
         with self._lock:
-            if not self._closed:
-                self._closed = True
+            if self._fd is not None:
                 os.close(self._fd)
+            # The number may be another file's soon.
+            self._fd = None
+
+
+def take_lock(fd: int, run_id: str) -> None:
+    """Locks an open journal until it is closed or the process ends, however. Raises RefusedError."""
+    if fcntl is None:
+        return
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise RefusedError(
+            f"the run {run_id} is still at work, or is being resumed", "wait for it, or end that process"
+        ) from None
+
+
+def is_open(path: Path) -> bool:
+    """Whether some process is at work on this run."""
+    fd = os.open(path, os.O_RDONLY)
+    try:
+        take_lock(fd, path.name)
+    except RefusedError:
+        return True
+    finally:
+        os.close(fd)
+    return False
 
 
 @dataclass
 class RunRecord:
-    """A run as its file tells it. ``problems`` says what is wrong with the file, if anything.
+    """A run as its file tells it. ``head`` is the last line's hash, ``torn`` what a crash left of one more.
 
     ``results`` has the last known result of each (account, region, instance id) that the run began to change:
-    {"outcome", "error", "warnings", "request_id"}; an intent without an outcome leaves the outcome ``unknown``.
+    {"outcome", "error", "warnings", "tags_after", "request_id"}. ``begun`` are those with an intent; an intent
+    without an outcome leaves the outcome ``unknown``.
     """
 
     path: Path
@@ -105,13 +165,23 @@ class RunRecord:
     plan: list[dict[str, Any]] = field(default_factory=list)
     failures: list[dict[str, Any]] = field(default_factory=list)
     results: dict[tuple[str, str, str], dict[str, Any]] = field(default_factory=dict)
+    begun: set[tuple[str, str, str]] = field(default_factory=set)
+    resumes: list[dict[str, Any]] = field(default_factory=list)
     end: dict[str, Any] | None = None
     head: str = ""
-    problems: list[str] = field(default_factory=list)
+    lines: int = 0
+    torn: bytes = b""
+    edits: list[str] = field(default_factory=list)
 
     @property
     def run_id(self) -> str:
         return self.path.name.removesuffix(SUFFIX)
+
+    @property
+    def problems(self) -> list[str]:
+        """What is wrong with the file: lines that were changed, and a last one that a crash tore."""
+        torn = [f"line {self.lines + 1} is torn: the run was cut off while it was written"] if self.torn else []
+        return self.edits + torn
 
 
 def seal(body: dict[str, Any]) -> tuple[bytes, str]:
@@ -133,20 +203,19 @@ def unseal(line: bytes, previous: str) -> dict[str, Any]:
 
 
 def read_run(path: Path) -> RunRecord:
-    """Reads a run's file whole; what is wrong with it stands in ``problems``. Raises LocalError, UsageError."""
+    """Reads a run's file whole; what is wrong with it stands in its ``problems``. Raises LocalError, UsageError."""
     run = RunRecord(path)
     try:
         lines = path.read_bytes().split(b"\n")
     except OSError as error:
         raise LocalError(f"the journal {path} cannot be read: {error.strerror}") from error
-    if lines[-1]:
-        run.problems.append(f"line {len(lines)} is torn: the run was cut off while it was written")
+    run.torn = lines[-1]
     changed = False
     for number, line in enumerate(lines[:-1], 1):
         try:
             body = unseal(line, run.head)
         except (ValueError, KeyError, TypeError) as error:
-            run.problems.append(f"line {number} was changed: {error}")
+            run.edits.append(f"line {number} was changed: {error}")
             changed = True
             with suppress(ValueError, KeyError, TypeError, AttributeError):
                 body = json.loads(line)
@@ -154,7 +223,7 @@ def read_run(path: Path) -> RunRecord:
                     _take(run, body)
             run.head = line[-66:-2].decode("ascii", "replace")
             continue
-        run.head = body["hash"]
+        run.head, run.lines = body["hash"], number
         _take(run, body)
     version = run.header.get("format_version")
     if version is not None and version != JOURNAL_VERSION and not changed:
@@ -173,14 +242,21 @@ def _take(run: RunRecord, body: dict[str, Any]) -> None:
         case "intent":
             unknown = {"outcome": "unknown", "error": None, "warnings": ["no outcome was journaled"]}
             for instance_id in body["ids"]:
-                run.results[body["account"], body["region"], instance_id] = unknown
+                key = (body["account"], body["region"], instance_id)
+                run.begun.add(key)
+                run.results[key] = unknown
         case "outcome":
             for instance_id, result in body["results"].items():
                 run.results[body["account"], body["region"], instance_id] = result
+        case "resume":
+            run.resumes.append(body)
+            run.end = None
         case "end":
             run.end = body
+        case "recovered":
+            pass
         case other:
-            run.problems.append(f"a record of the unknown kind {other!r}")
+            run.edits.append(f"a record of the unknown kind {other!r}")
 
 
 def run_files(folder: Path) -> list[Path]:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from cado_ops.filters import Filter
-from cado_ops.model import Account, InstanceRef
+from cado_ops.model import CLAIM_PREFIX, Account, InstanceRef
 
 
 @dataclass(frozen=True)
@@ -33,12 +34,26 @@ class Scope:
 
 @dataclass(frozen=True)
 class Selection:
-    """Which instances: by id or ARN, by filters that must all hold, less what an exclude matches; or all."""
+    """Which instances: by id or ARN, by filters and claims that must all hold, less what an exclude matches."""
 
     refs: tuple[InstanceRef, ...] = ()
     filters: tuple[Filter, ...] = ()
     excludes: tuple[tuple[Filter, ...], ...] = ()
     all: bool = False
+    of_case: str | None = None
+    expired_at: datetime | None = None
+
+    @property
+    def by_claim(self) -> bool:
+        """Whether instances are selected by their claims: a case's, or those due at ``expired_at`` (UTC)."""
+        return self.of_case is not None or self.expired_at is not None
+
+    @property
+    def conditions(self) -> tuple[Filter, ...]:
+        """All filters that EC2 is to apply, the one for claims included."""
+        if not self.by_claim:
+            return self.filters
+        return (*self.filters, Filter("tag-key", (CLAIM_PREFIX + (self.of_case or "*"),)))
 
     @property
     def bare_ids(self) -> tuple[str, ...]:

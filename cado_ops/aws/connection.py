@@ -23,7 +23,7 @@ import boto3
 import botocore.session
 from botocore import xform_name
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import BotoCoreError, ClientError, CredentialRetrievalError
 from botocore.parsers import ResponseParserError
 from botocore.utils import JSONFileCache
 
@@ -84,6 +84,12 @@ class Connection:
             # "AWS STS Regional endpoints", AWS SDKs and Tools reference guide: tokens of the global endpoint do not
             # work in opt-in regions.
             core.set_config_variable("sts_regional_endpoints", "regional")
+            if os.environ.get("AWS_REGION"):
+                # The AWS CLI reads it before AWS_DEFAULT_REGION and the profile; botocore does not read it at all.
+                core.set_config_variable("region", os.environ["AWS_REGION"])
+            if os.environ.get("AWS_REGION"):
+                # botocore knows AWS_DEFAULT_REGION alone; every other SDK and the AWS CLI put this one before it.
+                core.set_config_variable("region", os.environ["AWS_REGION"])
             _prepare_assume_role(core)
             self._session = boto3.Session(botocore_session=core)
             self.region: str | None = self._session.region_name
@@ -92,6 +98,11 @@ class Connection:
                 base.get_frozen_credentials()
         except (BotoCoreError, ClientError) as error:
             raise translate(error, "AssumeRole", profile=profile, account="your profile's role") from error
+        except (OSError, ValueError, RuntimeError) as error:
+            # A credential_process that is not there or prints no JSON, a session that has ended when it comes:
+            # botocore lets these through as they are.
+            problem = CredentialRetrievalError(provider="your profile", error_msg=str(error))
+            raise translate(problem, "AssumeRole", profile=profile, account=None) from error
         if base is None:
             raise _no_credentials(profile)
         self.home_region = self.region or region or FALLBACK_REGION
@@ -215,7 +226,7 @@ def _max_attempts(environ: Mapping[str, str]) -> int:
     text = environ.get("AWS_MAX_ATTEMPTS", "").strip()
     if not text:
         return DEFAULT_ATTEMPTS
-    if not text.isdigit() or int(text) < 1:
+    if not text.isdecimal() or int(text) < 1:
         raise UsageError(f"AWS_MAX_ATTEMPTS is {text!r}: it takes a whole number from 1")
     return int(text)
 

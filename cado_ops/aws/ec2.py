@@ -45,21 +45,20 @@ class Ec2:
         self._connection.call(cell.account, "ec2", cell.region, "DescribeInstances", {"MaxResults": 5})
         return True
 
-    def tags(self, cell: Cell, instance_ids: Sequence[str], keys: Sequence[str]) -> dict[str, dict[str, str]]:
-        """The tags with one of ``keys`` that the instances have now; an instance without any is absent."""
+    def tags(self, cell: Cell, instance_ids: Sequence[str]) -> dict[str, dict[str, str]]:
+        """The SSM tag and the claims that the instances have now; an instance without any is absent."""
         found: dict[str, dict[str, str]] = {}
         for start in range(0, len(instance_ids), FILTER_VALUES):
             parameters = {
                 "MaxResults": PAGE,
                 "Filters": [
                     {"Name": "resource-id", "Values": list(instance_ids[start : start + FILTER_VALUES])},
-                    {"Name": "key", "Values": list(keys)},
+                    {"Name": "key", "Values": [SSM_TAG, CLAIM_PREFIX + "*"]},
                 ],
             }
             for page in self._pages(cell, "DescribeTags", parameters, "Tags"):
                 for tag in page:
-                    if tag["Key"] in keys:
-                        found.setdefault(tag["ResourceId"], {})[tag["Key"]] = tag["Value"]
+                    found.setdefault(tag["ResourceId"], {})[tag["Key"]] = tag["Value"]
         return found
 
     def create_tags(

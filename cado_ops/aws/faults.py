@@ -106,7 +106,7 @@ def _hint(action: str, code: str, kind: Kind, *, profile: str | None, account: s
 
 
 def _permission(action: str) -> str:
-    organizations = ("ListAccounts", "ListAccountsForParent", "ListOrganizationalUnitsForParent")
+    organizations = ("DescribeAccount", "ListAccounts", "ListAccountsForParent", "ListOrganizationalUnitsForParent")
     service = "organizations" if action in organizations else "sts" if action == "AssumeRole" else "ec2"
     return f"{service}:{action}"
 
@@ -136,6 +136,8 @@ def credential_problem(error: BaseException, profile: str | None) -> AwsError | 
             )
         case boto.UnauthorizedSSOTokenError() | boto.SSOTokenLoadError() | boto.TokenRetrievalError():
             return problem("You are not logged in to AWS SSO, or the login has expired.", f"aws sso login{option}")
+        case boto.LoginRefreshRequired() | boto.LoginTokenLoadError():
+            return problem("You are not logged in to AWS, or the login has expired.", f"aws login{option}")
         case boto.NoCredentialsError():
             return problem(
                 "No AWS credentials were found.",

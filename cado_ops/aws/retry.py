@@ -132,6 +132,16 @@ class Retry:
 
     def run(self, action: str, call: Callable[[], T]) -> T:
         started = self._clock()
+        failed: list[BaseException] = []
+
+        def attempt() -> T:
+            if failed and self._stopped():
+                raise failed[-1]  # the stop came during the wait
+            try:
+                return call()
+            except Exception as error:
+                failed.append(error)
+                raise
 
         def wait(state: tenacity.RetryCallState) -> float:
             # Full jitter ("Exponential Backoff And Jitter", AWS Architecture Blog): callers spread out at once.
@@ -150,4 +160,4 @@ class Retry:
             sleep=self._sleep,
             reraise=True,
         )
-        return retrying(call)
+        return retrying(attempt)

@@ -36,9 +36,10 @@ COMMANDS = {
         "tag_instances", "tag_instances", "Put CadoResponseSSMEnabled=True on EC2 instances.", CHANGE
     ),
     "untag-instances": Entry("tag_instances", "untag_instances", "Take the tag off again.", CHANGE),
+    "apply": Entry("saved_plan", "apply", "Apply a plan saved with --save-plan.", CHANGE),
     "status": Entry("status", "status", "How far the tag has come, per account and region.", LOOK),
     "targets": Entry("targets", "targets", "The accounts and regions that the options mean.", LOOK),
-    "runs": Entry("runs", "app", "The journal: what was changed, when, by whom.", LOOK),
+    "runs": Entry("runs", "app", "The journal: what was changed, and its way back.", LOOK),
     "sandbox": Entry("sandbox", "sandbox", "A simulated AWS organisation on this machine.", PRACTISE),
 }
 

@@ -80,6 +80,10 @@ class Given:
         value, source = self._merged["case"]
         return None if value is None else parse_case(value, source)
 
+    def of_case(self) -> str | None:
+        value, source = self._merged["of-case"]
+        return None if value is None else parse_case(value, source)
+
     def due(self, now: datetime) -> datetime | None:
         value, source = self._merged["expires"]
         if value is None:
@@ -154,20 +158,28 @@ class Given:
             text = self._world.read_file(path, "--from-finding")
             refs += instances_in_findings(text, "stdin" if path == "-" else path)
         filters = [each for group in self._filters("filter") for each in group]
+        expired = self.flag("expired")
         selection = Selection(
             refs=tuple(dict.fromkeys(refs)),
             filters=tuple(filters),
             excludes=tuple(tuple(group) for group in self._filters("exclude")),
             all=self.flag("all"),
+            of_case=self.of_case(),
+            expired_at=self._world.now() if expired else None,
         )
         if selection.all and (selection.refs or selection.filters):
             raise UsageError("--all selects everything in scope: it cannot go with ids, findings or --filter")
-        if not (selection.all or selection.refs or selection.filters):
+        if not (selection.all or selection.refs or selection.filters or selection.by_claim):
             raise UsageError(
                 "nothing is selected",
                 "name instances, or use --filter, --from-finding, or --all for everything in scope",
             )
         return selection
+
+    def claims(self) -> Selection:
+        """The instances that ``--of-case`` and ``--expired`` select; all, without either."""
+        expired_at = self._world.now() if self.flag("expired") else None
+        return Selection(all=True, of_case=self.of_case(), expired_at=expired_at)
 
     def _filters(self, name: str) -> list[list[Filter]]:
         texts = self._merged[name].value or []

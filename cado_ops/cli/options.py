@@ -107,6 +107,11 @@ SELECT_OPTIONS = (
     _option("fail-empty", WHICH, "Exit 3 where nothing matches.", kind="bool"),
 )  # fmt: skip
 
+CLAIM_OPTIONS = (
+    _option("of-case", WHICH, "The instances that this case has claimed.", metavar="CASE", flag_only=True),
+    _option("expired", WHICH, "The instances with a claim whose time has come.", kind="bool", flag_only=True),
+)
+
 CASE_OPTION = _option(
     "case", CASE, "The case: marks each instance as claimed by it, with a tag. A label, readable in CloudTrail.",
     metavar="CASE",
@@ -123,6 +128,8 @@ CHANGE_OPTIONS = (
     _option("max-changes", SAFETY, "Refuse more changes than this. Default: 100.", kind="int", metavar="N"),
     _option("all-or-nothing", SAFETY, "Refuse where any target could not be read.", kind="bool"),
     _option("overwrite", SAFETY, "Also change what was set on purpose.", kind="bool", flag_only=True),
+    _option("save-plan", SAFETY, "Write the plan to a file, for cado-ops apply, and stop.", metavar="FILE",
+            flag_only=True),
 )  # fmt: skip
 
 JOURNAL_OPTION = _option(
@@ -145,12 +152,22 @@ CONNECTION_OPTIONS = (
 )  # fmt: skip
 
 AWS_OPTIONS = (*SCOPE_OPTIONS, *OUTPUT_OPTIONS, *CONNECTION_OPTIONS)
+STATUS_OPTIONS = (*CLAIM_OPTIONS, *AWS_OPTIONS)
 TAG_OPTIONS = (*SELECT_OPTIONS, *SCOPE_OPTIONS, CASE_OPTION, EXPIRES_OPTION, *CHANGE_OPTIONS,
                *OUTPUT_OPTIONS, JOURNAL_OPTION, *CONNECTION_OPTIONS)  # fmt: skip
-UNTAG_OPTIONS = tuple(each for each in TAG_OPTIONS if each is not EXPIRES_OPTION)
+UNTAG_OPTIONS = (*SELECT_OPTIONS, *CLAIM_OPTIONS, *SCOPE_OPTIONS, CASE_OPTION, *CHANGE_OPTIONS,
+                 *OUTPUT_OPTIONS, JOURNAL_OPTION, *CONNECTION_OPTIONS)  # fmt: skip
 RUNS_OPTIONS = (JOURNAL_OPTION, *OUTPUT_OPTIONS)
+VERIFY_OPTION = _option("verify", OUTPUT, "Check the chain of hashes, and fail where it is broken.", kind="bool")
+SHOW_OPTIONS = (VERIFY_OPTION, *RUNS_OPTIONS)
+LIST_OPTIONS = (CLAIM_OPTIONS[0], *RUNS_OPTIONS)
+# What goes on with a saved plan or a run has its scope and its roles from there.
+AGAIN_OPTIONS = (
+    *(each for each in CHANGE_OPTIONS if each.name in ("dry-run", "yes", "max-changes")),
+    *RUNS_OPTIONS, *CONNECTION_OPTIONS,
+)  # fmt: skip
 
-ALL_OPTIONS = tuple({each.name: each for each in (*TAG_OPTIONS, *UNTAG_OPTIONS, *RUNS_OPTIONS)}.values())
+ALL_OPTIONS = tuple({each.name: each for each in (*TAG_OPTIONS, *UNTAG_OPTIONS, *SHOW_OPTIONS)}.values())
 
 Body = Callable[..., int]
 

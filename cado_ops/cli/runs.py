@@ -1,4 +1,4 @@
-"""cado-ops runs list and runs show: the journal, read back."""
+"""cado-ops runs: the journal, read back (list, show), and gone on with (undo, resume)."""
 
 from __future__ import annotations
 
@@ -6,12 +6,14 @@ from typing import Annotated, Any
 
 import typer
 
-from cado_ops.cli.options import RUNS_OPTIONS, takes
+from cado_ops.cli.options import AGAIN_OPTIONS, LIST_OPTIONS, SHOW_OPTIONS, takes
+from cado_ops.cli.run_again import resume_run, undo_run
 from cado_ops.cli.session import Session, run
 from cado_ops.cli.world import World
 from cado_ops.errors import UsageError
 from cado_ops.journal import RunRecord, find_run, read_run, run_files
-from cado_ops.model import Caller, ErrorInfo, Failure, Report, Status
+from cado_ops.model import Caller, Report, Status
+from cado_ops.plan.planfile import failure_from
 from cado_ops.verdict.outcome import summarise
 
 app = typer.Typer(
@@ -24,7 +26,7 @@ Run = Annotated[str, typer.Argument(metavar="RUN", help="A run id, the beginning
 
 
 @app.command("list")
-@takes(RUNS_OPTIONS)
+@takes(LIST_OPTIONS)
 def list_runs(ctx: typer.Context, *, flags: dict[str, Any]) -> int:
     """All runs on this machine, oldest first. Asks AWS nothing.
 
@@ -32,7 +34,9 @@ def list_runs(ctx: typer.Context, *, flags: dict[str, Any]) -> int:
     """
 
     def body(session: Session) -> Report:
+        of_case = session.given.of_case()
         runs = [read_run(path) for path in run_files(session.given.journal_folder())]
+        runs = [record for record in runs if of_case in (None, record.header.get("case"))]
         for record in runs:
             _say_problems(session, record)
         items = [_run_item(record) for record in runs]
@@ -42,7 +46,7 @@ def list_runs(ctx: typer.Context, *, flags: dict[str, Any]) -> int:
 
 
 @app.command("show")
-@takes(RUNS_OPTIONS)
+@takes(SHOW_OPTIONS)
 def show_run(ctx: typer.Context, run_name: Run, *, flags: dict[str, Any]) -> int:
     """What one run planned and what became of each item. Asks AWS nothing.
 
@@ -66,18 +70,25 @@ def show_run(ctx: typer.Context, run_name: Run, *, flags: dict[str, Any]) -> int
             targets_left_out=summary.get("targets_left_out", 0),
             planned=sum(line["outcome"] == "planned" for line in record.plan),
         )
+        verify = session.given.flag("verify")
+        if verify and not record.problems:
+            session.remark(f"verified: {record.lines} lines, head {record.head}")
         return Report(
             "runs show",
-            Status.SUCCESS,
+            Status.PARTIAL if verify and record.problems else Status.SUCCESS,
             run_id=record.run_id,
             case=header.get("case"),
             caller=Caller(**header["caller"]),
             summary=counted,
             items=items,
-            failures=[_failure(each) for each in record.failures],
+            failures=[failure_from(each) for each in record.failures],
         )
 
     return run("runs show", flags, world, body)
+
+
+app.command("undo")(takes(AGAIN_OPTIONS)(undo_run))
+app.command("resume")(takes(AGAIN_OPTIONS)(resume_run))
 
 
 def _run_item(record: RunRecord) -> dict[str, Any]:
@@ -101,10 +112,6 @@ def _item(record: RunRecord, line: dict[str, Any]) -> dict[str, Any]:
     if result is not None:
         item |= {"outcome": result["outcome"], "error": result["error"], "warnings": result["warnings"]}
     return item
-
-
-def _failure(data: dict[str, Any]) -> Failure:
-    return Failure(data["account"], data["region"], data["stage"], ErrorInfo(**data["error"]), data["id"])
 
 
 def _say_problems(session: Session, record: RunRecord) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from cado_ops.cli.given import MAX_CONCURRENCY, Given
 from cado_ops.cli.world import World
-from cado_ops.errors import AwsError, CadoOpsError, Kind, UsageError
+from cado_ops.errors import AwsError, CadoOpsError, Kind, RefusedError, UsageError
 from cado_ops.model import Caller, ErrorInfo, Failure, LeftOut, Report, Status
 from cado_ops.render.machine import NdjsonStream
 from cado_ops.render.progress import Progress
@@ -45,6 +45,8 @@ class Session:
         self.caller: Caller | None = None
         # Set as soon as there is a journal: a run that is cut off must name it.
         self.run_id: str | None = None
+        # The roles of a run or plan that is gone on with: they go before the role options.
+        self.recorded_roles: dict[str, Any] | None = None
         # The plan has been on the screen: a refusal need not repeat it.
         self.plan_shown = False
         self._ndjson = NdjsonStream(world.stdout) if self.output == "ndjson" else None
@@ -58,18 +60,16 @@ class Session:
         from cado_ops.aws.connection import Connection
         from cado_ops.aws.credentials import Roles
 
-        scope = self.scope
+        recorded = self.recorded_roles
+        roles = recorded if recorded is not None else self.given_roles()
+        regions = () if recorded is not None else self.scope.regions
         connection = Connection(
             roles=Roles(
-                session_name=self.given.session_name() or "cado-ops",
-                role_name=scope.role_name,
-                role_arns=scope.role_arns,
-                external_id=self.given.external_id(),
-                source_identity=self.given.source_identity(),
+                **{**roles, "session_name": self.given.session_name() or roles["session_name"] or "cado-ops"}
             ),
             profile=self.given.text("profile"),
             endpoint_url=self.given.text("endpoint-url"),
-            region=scope.regions[0] if scope.regions else None,
+            region=regions[0] if regions else None,
             max_concurrency=self.max_concurrency,
             now=self.world.now,
             clock=self.world.clock,
@@ -81,6 +81,31 @@ class Session:
         if self.given.session_name() is None:
             connection.credentials.session_name = default_session_name(self.caller, self.case)
         return connection
+
+    def given_roles(self) -> dict[str, Any]:
+        """The role options, as journal and plan file hold them: the parameters of `aws.credentials.Roles`."""
+        return {
+            "role_name": self.scope.role_name,
+            "role_arns": dict(self.scope.role_arns),
+            "external_id": self.given.external_id(),
+            "session_name": self.given.session_name(),
+            "source_identity": self.given.source_identity(),
+        }
+
+    def must_be(self, before: Caller) -> Caller:
+        """Who calls now, which must be of the account and at the endpoint of ``before``. Raises RefusedError."""
+        now = self.identified()
+        if now.account != before.account:
+            raise RefusedError(
+                f"this was made as account {before.account}, and you are in account {now.account}",
+                f"use credentials of account {before.account}",
+            )
+        if now.endpoint != before.endpoint:
+            raise RefusedError(
+                f"this was made at {before.endpoint or 'AWS'}, and your calls go to {now.endpoint or 'AWS'}",
+                "look at --endpoint-url and AWS_ENDPOINT_URL",
+            )
+        return now
 
     @cached_property
     def scope(self) -> Any:
@@ -102,17 +127,20 @@ class Session:
         self.progress.close()
         self.world.stderr.write(f"warning: {sanitize(message)}\n")
 
+    def remark(self, message: str) -> None:
+        """A line for people that is no warning."""
+        self.progress.close()
+        self.world.stderr.write(sanitize(message) + "\n")
+
     def say_left_out(self, left_out: Sequence[LeftOut]) -> None:
         """The targets that the scope does not cover, on purpose, in a line for each reason."""
         by_reason: dict[str, list[str]] = {}
         for left in left_out:
             place = f"{left.account}/{left.region}" if left.region else left.account
             by_reason.setdefault(left.reason.partition(":")[0], []).append(place)
-        self.progress.close()
         for reason, places in by_reason.items():
             more = f" and {len(places) - 5} more" if len(places) > 5 else ""
-            line = f"left out: {', '.join(places[:5])}{more}: {reason}"
-            self.world.stderr.write(sanitize(line) + "\n")
+            self.remark(f"left out: {', '.join(places[:5])}{more}: {reason}")
 
     def reading(self, done: int, total: int) -> None:
         """Progress of a sweep, in targets."""
@@ -186,6 +214,8 @@ def run(command: str, flags: Mapping[str, Any], world: World, body: Callable[[Se
         return session.ended_early(
             Status.INTERRUPTED, "interrupted", ErrorInfo("Interrupted", "interrupted before it was done", hint)
         )
+    except RefusedError as error:
+        return session.ended_early(Status.REFUSED, "refused", ErrorInfo("Refused", error.message, error.hint))
     except CadoOpsError as error:
         _trace(session)
         code = error.code if isinstance(error, AwsError) else type(error).__name__

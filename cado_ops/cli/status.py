@@ -6,16 +6,15 @@ from typing import Any
 
 import typer
 
-from cado_ops.cli.options import AWS_OPTIONS, takes
+from cado_ops.cli.options import STATUS_OPTIONS, takes
 from cado_ops.cli.session import Session, run
 from cado_ops.cli.world import World
 from cado_ops.model import Report
-from cado_ops.scope import Selection
 from cado_ops.verdict.coverage import coverage
 from cado_ops.verdict.outcome import status_of
 
 
-@takes(AWS_OPTIONS)
+@takes(STATUS_OPTIONS)
 def status(ctx: typer.Context, *, flags: dict[str, Any]) -> int:
     """How far the tag has come: instances, tagged and mis-tagged, per account and region. Read-only.
 
@@ -30,7 +29,7 @@ def status(ctx: typer.Context, *, flags: dict[str, Any]) -> int:
         session.progress.phase("reading", None)
         seen = read_instances(
             scope,
-            Selection(all=True),
+            session.given.claims(),
             session.identified(),
             session.connection,
             max_concurrency=session.max_concurrency,

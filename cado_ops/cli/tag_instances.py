@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-import secrets
 import shlex
 from collections.abc import Callable
 from typing import Annotated, Any
 
 import typer
 
-from cado_ops.cli.audience import Terminal
+from cado_ops.cli.changing import carry_out, guards_of, header_of
 from cado_ops.cli.options import TAG_OPTIONS, UNTAG_OPTIONS, takes
+from cado_ops.cli.saved_plan import save_plan
 from cado_ops.cli.session import Session, run
 from cado_ops.cli.world import World
 from cado_ops.errors import UsageError
 from cado_ops.model import Instance, Report, Status
 from cado_ops.plan.change import TagChange
 from cado_ops.plan.tagging import TagWish, UntagWish, plan_tag, plan_untag
-from cado_ops.workflow.change import DEFAULT_MAX_CHANGES, Guards, Machine, Proposal
+from cado_ops.workflow.change import Guards, Proposal
 
 Instances = Annotated[
     list[str] | None,
@@ -55,8 +55,8 @@ def tag_instances(ctx: typer.Context, instances: Instances = None, *, flags: dic
 def untag_instances(ctx: typer.Context, instances: Instances = None, *, flags: dict[str, Any]) -> int:
     """Take CadoResponseSSMEnabled off EC2 instances again.
 
-    With --case only that case's claim goes, and the tag with the last claim. Without it, claimed instances are
-    left alone unless --overwrite.
+    With --case or --of-case only that case's claim goes, with --expired only claims that are due, and the tag with
+    the last claim. Without them, claimed instances are left alone unless --overwrite.
 
     Example: cado-ops untag-instances --filter tag:Env=prod --account 222222222222 --region eu-west-1
     --role-name CadoOperator --case IR-42
@@ -64,7 +64,15 @@ def untag_instances(ctx: typer.Context, instances: Instances = None, *, flags: d
     world: World = ctx.obj
 
     def body(session: Session) -> Report:
-        wish = UntagWish(case=session.case, overwrite=session.given.flag("overwrite"))
+        of_case = session.given.of_case()
+        if session.case and of_case and session.case != of_case:
+            raise UsageError(f"--case {session.case} and --of-case {of_case} are two cases")
+        session.case = session.case or of_case
+        wish = UntagWish(
+            case=session.case,
+            expired_at=world.now() if session.given.flag("expired") else None,
+            overwrite=session.given.flag("overwrite"),
+        )
         return _change(session, instances or [], lambda instance: plan_untag(instance, wish))
 
     return run("untag-instances", flags, world, body)
@@ -72,87 +80,41 @@ def untag_instances(ctx: typer.Context, instances: Instances = None, *, flags: d
 
 def _change(session: Session, instances: list[str], plan: Callable[[Instance], TagChange]) -> Report:
     given, world = session.given, session.world
-    guards = Guards(
-        dry_run=given.flag("dry-run"),
-        yes=given.flag("yes"),
-        max_changes=given.number("max-changes", DEFAULT_MAX_CHANGES, 0, 10_000_000),
-        all_or_nothing=given.flag("all-or-nothing"),
-        fail_empty=given.flag("fail-empty"),
-    )
+    guards = guards_of(session)
+    save_to = given.text("save-plan")
     scope = session.scope
     selection = given.selection(instances)
-    if world.stdin_reader is not None and not (guards.yes or guards.dry_run):
+    if world.stdin_reader is not None and not (guards.yes or guards.dry_run or save_to):
         raise UsageError(
             f"{world.stdin_reader} reads stdin, so nobody can be asked there",
             "add --dry-run to look first, or --yes",
         )
+    if save_to and guards.dry_run:
+        raise UsageError("--save-plan and --dry-run exclude each other: a saved plan changes nothing either")
     # Everything the user typed is checked: only now AWS's SDK is loaded.
-    from cado_ops.aws.ec2 import Ec2
-    from cado_ops.journal import Journal, new_run_id
-    from cado_ops.workflow.apply import TagApplier, dry_run_cell
     from cado_ops.workflow.tags import propose, read_instances
 
     caller = session.identified()
-    connection = session.connection
     session.progress.phase("reading", None)
     seen = read_instances(
         scope,
         selection,
         caller,
-        connection,
+        session.connection,
         max_concurrency=session.max_concurrency,
         clock=world.clock,
         on_progress=session.reading,
     )
-    proposal = propose(session.command, session.case, caller, seen, plan, _header(session, guards))
+    header = header_of(session, session.given_roles())
+    proposal = propose(session.command, session.case, caller, seen, plan, header)
     session.say_left_out(proposal.left_out)
-    session.stream_failures(proposal.failures)
-    ec2 = Ec2(connection)
-
-    def open_journal() -> Journal:
-        run_id = new_run_id(world.now(), lambda: secrets.token_hex(3))
-        journal = Journal(given.journal_folder(), run_id)
-        session.run_id = run_id
-        return journal
-
-    def apply(journal: Journal) -> Any:
-        applier = TagApplier(ec2, journal, session.sleep, world.clock, session.interrupts.stopped)
-        return lambda cell, changes: applier.apply_cell(cell, changes, seen.read_at[cell])
-
-    machine = Machine(
-        audience=Terminal(session),
-        interrupts=session.interrupts,
-        dry_run=lambda cell, changes: dry_run_cell(ec2, cell, changes),
-        apply=apply,
-        open_journal=open_journal,
-        now=world.now,
-        max_concurrency=session.max_concurrency,
-    )
-    report = machine.run(proposal, guards)
-    report.notes += _next(session, proposal, report, guards)
     if not proposal.changes and not proposal.failures:
         session.warn("nothing matches: no instance was selected")
+    if save_to:
+        return save_plan(session, proposal, save_to)
+    report = carry_out(session, proposal, guards, seen.read_at.__getitem__)
+    report.notes += _next(session, proposal, report, guards)
     return report
-
-
-def _header(session: Session, guards: Guards) -> dict[str, Any]:
-    """What the journal says of a run's beginnings; enough to find the same accounts again."""
-    given, scope = session.given, session.scope
-    credentials = session.connection.credentials
-    return {
-        "argv": list(session.world.argv),
-        "roles": {
-            "role_name": scope.role_name,
-            "role_arns": dict(scope.role_arns),
-            "external_id": given.external_id(),
-            "session_name": credentials.session_name,
-            "source_identity": given.source_identity(),
-        },
-        "endpoint_url": given.text("endpoint-url"),
-        "home_region": session.connection.home_region,
-        "overwrite": given.flag("overwrite"),
-        "max_changes": guards.max_changes,
-    }
 
 
 def _next(session: Session, proposal: Proposal, report: Report, guards: Guards) -> list[str]:
@@ -164,6 +126,8 @@ def _next(session: Session, proposal: Proposal, report: Report, guards: Guards) 
         if count > guards.max_changes:
             again += ["--max-changes", str(count)]
         return [shlex.join(again)]
-    if report.run_id is not None:
-        return [f"cado-ops runs show {report.run_id}"]
-    return []
+    if report.run_id is None:
+        return []
+    if report.status is Status.INTERRUPTED:
+        return [f"cado-ops runs resume {report.run_id}"]
+    return [f"cado-ops runs undo {report.run_id}"]

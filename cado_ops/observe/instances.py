@@ -6,9 +6,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from cado_ops.aws.ec2 import FILTER_VALUES, Ec2
+from cado_ops.due import is_expired
 from cado_ops.filters import Filter, rounds
 from cado_ops.model import Cell, ErrorInfo, Failure, Instance, LeftOut
 from cado_ops.observe.targets import unreadable
+from cado_ops.plan.tagging import claims_of
 from cado_ops.scope import Selection
 
 
@@ -45,7 +47,7 @@ def select_instances(ec2: Ec2, cell: Cell, selection: Selection) -> Found:
         by_id = Filter("instance-id", tuple(wanted[start : start + FILTER_VALUES]))
         there = _distinct(ec2.instances(cell, [by_id]))
         exists |= {instance.instance_id for instance in there}
-        if not there or not (selection.filters or selection.excludes):
+        if not there or not (selection.conditions or selection.excludes):
             instances += there
         else:
             instances += _matching(ec2, cell, selection, [by_id])
@@ -92,7 +94,7 @@ def ids_not_found(
 
 def _matching(ec2: Ec2, cell: Cell, selection: Selection, base: list[Filter]) -> list[Instance]:
     kept: dict[str, Instance] | None = None
-    for filters in rounds(selection.filters) or [[]]:
+    for filters in rounds(selection.conditions) or [[]]:
         matched = {i.instance_id: i for i in ec2.instances(cell, [*base, *filters])}
         kept = matched if kept is None else {key: kept[key] for key in kept if key in matched}
         if not kept:
@@ -104,7 +106,18 @@ def _matching(ec2: Ec2, cell: Cell, selection: Selection, base: list[Filter]) ->
             matched_ids = {i.instance_id for i in ec2.instances(cell, [*base, *filters])}
             out = matched_ids if out is None else out & matched_ids
         kept = {key: instance for key, instance in kept.items() if key not in (out or ())}
-    return list(kept.values())
+    return [instance for instance in kept.values() if _claimed(instance, selection)]
+
+
+def _claimed(instance: Instance, selection: Selection) -> bool:
+    """EC2 finds a claim by its key; whether it is due stands in the value."""
+    if selection.expired_at is None:
+        return True
+    return any(
+        is_expired(claim, selection.expired_at)
+        for claim in claims_of(instance).values()
+        if selection.of_case in (None, claim.case)
+    )
 
 
 def _distinct(instances: Iterable[Instance]) -> list[Instance]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
-from cado_ops.model import SSM_TAG, Cell, ErrorInfo, Instance, Outcome
+from cado_ops.model import CLAIM_PREFIX, SSM_TAG, Cell, ErrorInfo, Instance, Outcome
 
 # Tag key to value; None means that the key is not there.
 Tags = Mapping[str, str | None]
@@ -51,8 +51,18 @@ class TagChange:
 
     @property
     def put(self) -> dict[str, str]:
-        """The tags to set."""
-        return {key: value for key, value in self.after.items() if value is not None and self.before[key] != value}
+        """The tags to set.
+
+        A claim is never set without the SSM tag: should another case's clean-up take that tag off between our
+        reading and this call, this call puts it back.
+        """
+        changed = {
+            key: value for key, value in self.after.items() if value is not None and self.before[key] != value
+        }
+        tag = self.after.get(SSM_TAG)
+        if tag is not None and any(key.startswith(CLAIM_PREFIX) for key in changed):
+            changed[SSM_TAG] = tag
+        return changed
 
     @property
     def remove(self) -> dict[str, str]:
@@ -64,11 +74,15 @@ class TagChange:
         return replace(self, outcome=outcome, error=error, warnings=self.warnings + warnings)
 
     def compare(self, live: Mapping[str, str]) -> Outcome:
-        """How the tags stand now: still as planned on (PLANNED), already as wanted (UNCHANGED), or DRIFTED."""
+        """How the tags stand now: as wanted (UNCHANGED), as planned on (PLANNED), or neither (DRIFTED).
+
+        Some tags as wanted and the others as planned on is a change that was cut off half-way: PLANNED as well.
+        """
         now = {key: live.get(key) for key in self.before}
-        if now == dict(self.before):
-            return Outcome.PLANNED
-        return Outcome.UNCHANGED if now == dict(self.after) else Outcome.DRIFTED
+        if now == dict(self.after):
+            return Outcome.UNCHANGED
+        known = all(now[key] in (self.before[key], self.after[key]) for key in now)
+        return Outcome.PLANNED if known else Outcome.DRIFTED
 
     def as_item(self) -> dict[str, Any]:
         """The item of tag-instances and untag-instances (docs/reference.md, "Output")."""
@@ -86,6 +100,42 @@ class TagChange:
             "warnings": list(self.warnings),
             "error": self.error.as_json() if self.error else None,
         }
+
+    def as_record(self) -> dict[str, Any]:
+        """The change as journal and plan file hold it: the item, and all tags before and after."""
+        return self.as_item() | {"tags_before": dict(self.before), "tags_after": dict(self.after)}
+
+
+def from_record(record: Any) -> TagChange:
+    """A change as `TagChange.as_record` wrote it. Raises ValueError where it is not one."""
+    try:
+        error = record["error"]
+        before, after = _tags(record["tags_before"]), _tags(record["tags_after"])
+        change = TagChange(
+            **{key: _text(record[key]) for key in ("account", "region", "instance_id", "name", "state")},
+            action=Action(record["action"]),
+            before=before,
+            after=after,
+            claims=tuple(map(_text, record["claims"])),
+            outcome=Outcome(record["outcome"]),
+            warnings=tuple(map(_text, record["warnings"])),
+            error=None if error is None else ErrorInfo(**error),
+        )
+    except (KeyError, TypeError, AttributeError) as problem:
+        raise ValueError(f"no change: {problem}") from problem
+    if before.keys() != after.keys():
+        raise ValueError("the tags before and after are not the same ones")
+    return change
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"{value!r} is no text")
+    return value
+
+
+def _tags(value: Any) -> dict[str, str | None]:
+    return {_text(key): None if tag is None else _text(tag) for key, tag in value.items()}
 
 
 def change_of(instance: Instance, action: Action, before: Tags, after: Tags, **more: Any) -> TagChange:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from cado_ops.due import Claim, claim_value, format_due, parse_claim
+from cado_ops.due import Claim, claim_value, format_due, is_expired, parse_claim
 from cado_ops.model import CLAIM_PREFIX, SSM_TAG, SSM_TAG_VALUE, ErrorInfo, Instance, Outcome
 from cado_ops.plan.change import Action, TagChange, Tags, change_of
 
@@ -27,10 +27,24 @@ class TagWish:
 
 @dataclass(frozen=True, slots=True)
 class UntagWish:
-    """What untag-instances was asked for."""
+    """What untag-instances was asked for: to end one case's claim, the claims due at ``expired_at``, or both.
+
+    Without either: to take the SSM tag off, whoever put it there.
+    """
 
     case: str | None = None
+    expired_at: datetime | None = None
     overwrite: bool = False
+
+    @property
+    def by_claim(self) -> bool:
+        return self.case is not None or self.expired_at is not None
+
+    def ends(self, claim: Claim) -> bool:
+        """Whether this claim is one of those to be ended."""
+        if self.case is not None and claim.case != self.case:
+            return False
+        return self.expired_at is None or is_expired(claim, self.expired_at)
 
 
 def plan_tag(instance: Instance, wish: TagWish) -> TagChange:
@@ -75,8 +89,8 @@ def plan_untag(instance: Instance, wish: UntagWish) -> TagChange:
     warnings = _twin_keys(instance)
     if instance.state in ENDED_STATES:
         return _left(instance, Outcome.SKIPPED, (*warnings, f"the instance is {instance.state}"))
-    if wish.case is not None:
-        return _release(instance, wish.case, value, claims, warnings)
+    if wish.by_claim:
+        return _release(instance, wish, value, claims, warnings)
     if claims and not wish.overwrite:
         cases = ", ".join(sorted(claims))
         reason = f"claimed by {cases}: left alone; name the case with --case, or --overwrite to end them all"
@@ -96,18 +110,23 @@ def claims_of(instance: Instance) -> dict[str, Claim]:
 
 
 def _release(
-    instance: Instance, case: str, value: str | None, claims: Mapping[str, Claim], warnings: tuple[str, ...]
+    instance: Instance,
+    wish: UntagWish,
+    value: str | None,
+    claims: Mapping[str, Claim],
+    warnings: tuple[str, ...],
 ) -> TagChange:
-    claim = claims.get(case)
-    if claim is None:
-        if value is not None:
-            warnings = (*warnings, f"{SSM_TAG} stands, and {case} has no claim on it: left alone")
+    ending = {case: claim for case, claim in claims.items() if wish.ends(claim)}
+    if not ending:
+        if value is not None and wish.case is not None:
+            warnings = (*warnings, f"{SSM_TAG} stands, and {wish.case} has no claim on it: left alone")
         return _left(instance, Outcome.UNCHANGED, warnings)
-    others = {CLAIM_PREFIX + other: held.raw for other, held in claims.items() if other != case}
-    before: dict[str, str | None] = {CLAIM_PREFIX + case: claim.raw, SSM_TAG: value, **others}
-    after: dict[str, str | None] = {**before, CLAIM_PREFIX + case: None}
+    before: dict[str, str | None] = {CLAIM_PREFIX + case: claim.raw for case, claim in ending.items()}
+    after: dict[str, str | None] = dict.fromkeys(before)
     action = Action.RELEASE
-    if not others and not claim.keep and value is not None:
+    before[SSM_TAG] = after[SSM_TAG] = value
+    keep = any(claim.keep for claim in ending.values())
+    if len(ending) == len(claims) and not keep and value is not None:
         after[SSM_TAG] = None
         action = Action.UNTAG
     return change_of(instance, action, before, after, claims=_cases_after(claims, after), warnings=warnings)

@@ -15,6 +15,7 @@ from cado_ops.filters import Filter
 from cado_ops.journal import Journal
 from cado_ops.model import Cell, ErrorInfo, Instance, Outcome
 from cado_ops.plan.change import TagChange
+from cado_ops.plan.claims import settle
 from cado_ops.plan.tagging import ENDED_STATES
 from cado_ops.workflow.batches import Sent, send_shrinking
 
@@ -60,18 +61,19 @@ class TagApplier:
     def apply_cell(self, cell: Cell, changes: Sequence[TagChange], read_at: float) -> list[TagChange]:
         """The changes of one cell, each with its outcome; PLANNED where a stop came first.
 
-        Raises LocalError if the journal cannot be written.
+        A change that is UNKNOWN already was made by a run that was cut off: it is only looked at again. Raises
+        LocalError if the journal cannot be written.
         """
-        ended: dict[str, TagChange] = {}
-        by_id = {change.instance_id: change for change in changes}
+        ended = {change.instance_id: change for change in changes if change.outcome is Outcome.UNKNOWN}
+        by_id = {change.instance_id: change for change in changes if change.instance_id not in ended}
         if not self.stopped() and self.clock() - read_at > FRESH_SECONDS:
-            ended = self._read_again(cell, by_id)
-        for call, tags, ids in _calls(changes):
+            ended |= self._read_again(cell, by_id)
+        for call, tags, ids in _calls(by_id.values()):
             # What failed, drifted or is open after one call gets no second one.
             todo = [each for each in ids if each not in ended or ended[each].outcome is Outcome.CHANGED]
             if todo and not self.stopped():
                 ended |= self._send(cell, call, tags, [by_id[each] for each in todo])
-        ended |= self._verify(cell, by_id, ended)
+        ended |= self._look_again(cell, ended)
         return [ended.get(change.instance_id, change) for change in changes]
 
     def _read_again(self, cell: Cell, by_id: Mapping[str, TagChange]) -> dict[str, TagChange]:
@@ -87,12 +89,19 @@ class TagApplier:
         return ended
 
     def _send(
-        self, cell: Cell, call: Call, tags: Mapping[str, str], changes: Sequence[TagChange]
+        self,
+        cell: Cell,
+        call: Call,
+        tags: Mapping[str, str],
+        changes: Sequence[TagChange],
+        *,
+        in_flight: bool = False,
     ) -> dict[str, TagChange]:
         ids = [change.instance_id for change in changes]
         self.journal.write("intent", account=cell.account, region=cell.region, call=call, tags=dict(tags), ids=ids)
         send = _sender(self.ec2, cell, call, tags)
-        sent = send_shrinking(ids, send, ids_named_missing, self.stopped)
+        stopped = (lambda: False) if in_flight else self.stopped
+        sent = send_shrinking(ids, send, ids_named_missing, stopped)
         self._insist(cell, sent, send)
         ended: dict[str, TagChange] = {}
         for change in changes:
@@ -126,35 +135,51 @@ class TagApplier:
             sent.refused |= again.refused
             sent.not_sent += again.not_sent
 
-    def _verify(
-        self, cell: Cell, by_id: Mapping[str, TagChange], ended: Mapping[str, TagChange]
-    ) -> dict[str, TagChange]:
-        """Looks at AWS once more: what was accepted must be there, what got no answer may be."""
+    def _look_again(self, cell: Cell, ended: Mapping[str, TagChange]) -> dict[str, TagChange]:
+        """Looks at AWS once more: what was accepted must be there, what got no answer may be.
+
+        And what another case did at the same time may ask for one more call (`plan.claims`). That is made even
+        after a stop: it belongs to a change that was begun.
+        """
         touched = (Outcome.CHANGED, Outcome.UNKNOWN)
-        waiting = [each for each, change in ended.items() if change.outcome in touched]
+        waiting = {each: change for each, change in ended.items() if change.outcome in touched}
         corrected: dict[str, TagChange] = {}
         for wait in (*SETTLE_WAITS, None):
             if not waiting:
                 break
-            keys = sorted({key for each in waiting for key in (by_id[each].put | by_id[each].remove)})
             try:
-                live = self.ec2.tags(cell, waiting, keys)
+                live = self.ec2.tags(cell, list(waiting))
             except AwsError as error:
                 remark = (f"not verified: {error.code}",)
-                corrected |= {each: _remark(ended[each], remark) for each in waiting}
+                corrected |= {each: _remark(change, remark) for each, change in waiting.items()}
                 break
-            standing = {each: _stands(by_id[each], live.get(each, {})) for each in waiting}
-            for each, outcome in standing.items():
-                if outcome is Outcome.CHANGED and ended[each].outcome is Outcome.UNKNOWN:
-                    corrected[each] = by_id[each].ended(Outcome.CHANGED)
-            waiting = [each for each in waiting if standing[each] is not Outcome.CHANGED]
-            if wait is None or self.stopped():
-                corrected |= {each: _unsettled(ended[each], standing[each]) for each in waiting}
+            seen = {each: _stands(change, live.get(each, {})) for each, change in waiting.items()}
+            standing = [change for each, change in waiting.items() if seen[each] is Outcome.CHANGED]
+            waiting = {each: change for each, change in waiting.items() if seen[each] is not Outcome.CHANGED}
+            for change in standing:
+                if change.outcome is Outcome.UNKNOWN:
+                    corrected[change.instance_id] = change.ended(Outcome.CHANGED)
+            settled = self._settle(cell, standing, live)
+            corrected |= settled
+            waiting |= {each: change for each, change in settled.items() if change.outcome in touched}
+            if wait is None or (self.stopped() and not settled):
+                late = {each: change for each, change in waiting.items() if each not in settled}
+                corrected |= {each: _unsettled(change, seen[each]) for each, change in late.items()}
                 break
-            if waiting:
+            if waiting and not settled:
                 self.sleep(wait)
         self._record(cell, corrected)
         return corrected
+
+    def _settle(
+        self, cell: Cell, changes: Sequence[TagChange], live: Mapping[str, Mapping[str, str]]
+    ) -> dict[str, TagChange]:
+        asked = {change.instance_id: settle(change, live.get(change.instance_id, {})) for change in changes}
+        wanted = {each: settlement for each, settlement in asked.items() if settlement is not None}
+        ended: dict[str, TagChange] = {}
+        for call, tags, ids in _grouped((each, wanted[each].put, wanted[each].remove) for each in wanted):
+            ended |= self._send(cell, call, tags, [wanted[each].change for each in ids], in_flight=True)
+        return ended
 
     def _instances(self, cell: Cell, ids: Sequence[str]) -> list[Instance]:
         found: list[Instance] = []
@@ -175,24 +200,28 @@ class TagApplier:
                 "outcome": str(change.outcome),
                 "error": change.error.as_json() if change.error else None,
                 "warnings": list(change.warnings),
+                "tags_after": dict(change.after),
                 "request_id": accepted.get(each) or (error.request_id if error else None),
             }
         self.journal.write("outcome", account=cell.account, region=cell.region, results=results)
 
 
 def _calls(changes: Iterable[TagChange]) -> list[tuple[Call, dict[str, str], list[str]]]:
-    """The calls that make the changes: instances that need the same tags share one. What is set comes first."""
+    """The calls that make the changes. What is set comes first."""
+    return _grouped((change.instance_id, change.put, change.remove) for change in changes)
+
+
+def _grouped(
+    wanted: Iterable[tuple[str, Mapping[str, str], Mapping[str, str]]],
+) -> list[tuple[Call, dict[str, str], list[str]]]:
+    """(id, put, remove) to calls: instances that need the same tags share one."""
     groups: dict[tuple[Call, tuple[tuple[str, str], ...]], list[str]] = {}
-    for change in changes:
-        wanted: tuple[tuple[Call, dict[str, str]], ...] = (
-            ("CreateTags", change.put),
-            ("DeleteTags", change.remove),
-        )
-        for call, tags in wanted:
+    for instance_id, put, remove in wanted:
+        calls: tuple[tuple[Call, Mapping[str, str]], ...] = (("CreateTags", put), ("DeleteTags", remove))
+        for call, tags in calls:
             if tags:
-                groups.setdefault((call, tuple(sorted(tags.items()))), []).append(change.instance_id)
-    ordered = sorted(groups.items(), key=lambda group: group[0])
-    return [(call, dict(tags), ids) for (call, tags), ids in ordered]
+                groups.setdefault((call, tuple(sorted(tags.items()))), []).append(instance_id)
+    return [(call, dict(tags), ids) for (call, tags), ids in sorted(groups.items(), key=lambda group: group[0])]
 
 
 def _sender(
@@ -215,10 +244,9 @@ def _against(change: TagChange, live: Instance | None) -> TagChange:
 
 def _stands(change: TagChange, live: Mapping[str, str]) -> Outcome:
     """What is seen of a change: there (CHANGED), not yet (UNKNOWN), or something else again (DRIFTED)."""
-    keys = change.put | change.remove
-    if all(live.get(key) == change.after[key] for key in keys):
+    if all(live.get(key) == value for key, value in change.after.items()):
         return Outcome.CHANGED
-    if all(live.get(key) in (change.before[key], change.after[key]) for key in keys):
+    if all(live.get(key) in (change.before[key], value) for key, value in change.after.items()):
         return Outcome.UNKNOWN
     return Outcome.DRIFTED
 

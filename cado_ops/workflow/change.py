@@ -19,6 +19,8 @@ from cado_ops.verdict.outcome import status_of, summarise
 from cado_ops.workflow.interrupts import Interrupts
 
 DEFAULT_MAX_CHANGES = 100
+# What a proposal leaves to be done.
+OPEN = (Outcome.PLANNED, Outcome.UNKNOWN)
 
 CellWork = Callable[[Cell, Sequence[TagChange]], list[TagChange]]
 
@@ -51,7 +53,8 @@ class Proposal:
 
     @property
     def planned(self) -> list[TagChange]:
-        return [change for change in self.changes if change.outcome is Outcome.PLANNED]
+        """What is to be done. UNKNOWN: begun by a run that was cut off, and to be looked at again."""
+        return [change for change in self.changes if change.outcome in OPEN]
 
 
 class Audience(Protocol):
@@ -69,13 +72,16 @@ class Audience(Protocol):
 
 @dataclass
 class Machine:
-    """``dry_run`` and ``apply`` work through one cell's changes; ``apply`` is made for a journal."""
+    """``dry_run`` and ``apply`` work through one cell's changes; ``apply`` is made for a journal.
+
+    ``open_journal`` gives a journal that holds the proposal already.
+    """
 
     audience: Audience
     interrupts: Interrupts
     dry_run: CellWork
     apply: Callable[[Journal], CellWork]
-    open_journal: Callable[[], Journal]
+    open_journal: Callable[[Proposal], Journal]
     now: Callable[[], datetime]
     max_concurrency: int
 
@@ -98,8 +104,7 @@ class Machine:
         return self._apply(proposal, guards)
 
     def _apply(self, proposal: Proposal, guards: Guards) -> Report:
-        journal = self.open_journal()
-        _write_plan(journal, proposal, self.now())
+        journal = self.open_journal(proposal)
         self.audience.phase("changing", len(proposal.planned))
         try:
             with self.interrupts.deferred():
@@ -119,7 +124,7 @@ class Machine:
         for cell in by_cell:
             fan.add(cell)
         for change in proposal.changes:
-            if change.outcome is not Outcome.PLANNED:
+            if change.outcome not in OPEN:
                 self.audience.item(change)
         ended: dict[tuple[Cell, str], TagChange] = {}
         lost: LocalError | None = None
@@ -198,7 +203,8 @@ def _guard(proposal: Proposal, guards: Guards) -> ErrorInfo | None:
     return None
 
 
-def _write_plan(journal: Journal, proposal: Proposal, now: datetime) -> None:
+def write_plan(journal: Journal, proposal: Proposal, now: datetime) -> None:
+    """The beginning of a new run's journal: who, where, what for, and the whole plan."""
     journal.write(
         "run",
         format_version=JOURNAL_VERSION,
@@ -214,15 +220,10 @@ def _write_plan(journal: Journal, proposal: Proposal, now: datetime) -> None:
         by_cell.setdefault(change.cell, []).append(change)
     for cell, changes in by_cell.items():
         journal.write(
-            "plan", account=cell.account, region=cell.region, changes=[plan_line(each) for each in changes]
+            "plan", account=cell.account, region=cell.region, changes=[each.as_record() for each in changes]
         )
     for failure in proposal.failures:
         journal.write("failure", failure=failure.as_json())
-
-
-def plan_line(change: TagChange) -> dict[str, Any]:
-    """A change as the journal holds it: the item, and all tags before and after."""
-    return change.as_item() | {"tags_before": dict(change.before), "tags_after": dict(change.after)}
 
 
 def stamp(moment: datetime) -> str:

@@ -25,8 +25,9 @@ def read_instances(
     max_concurrency: int,
     clock: Callable[[], float],
     on_progress: Callable[[int, int], None],
+    report_missing: bool = True,
 ) -> Seen[Found]:
-    """Reads the selected instances of all targets; ids found nowhere are among the failures."""
+    """Reads the selected instances of all targets; ids found nowhere are among the failures if so wished."""
     named = cells_named(selection)
     # The scope's accounts count unless ARNs say it all; then only the accounts of the ARNs do.
     accounts = resolve_accounts(scope, caller, connection, named, whole_scope=selection.needs_scope)
@@ -43,7 +44,8 @@ def read_instances(
         whole_scope=selection.needs_scope,
         on_progress=on_progress,
     )
-    seen.failures += ids_not_found(selection, seen.readings.items(), seen.failures, seen.left_out)
+    if report_missing:
+        seen.failures += ids_not_found(selection, seen.readings.items(), seen.failures, seen.left_out)
     return seen
 
 

@@ -203,6 +203,14 @@ def test_no_region(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     assert cli("targets", "--region", "eu-west-1").code == 0
 
 
+def test_aws_region_goes_before_aws_default_region(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    monkeypatch.setenv("AWS_REGION", "eu-central-1")
+    assert cli.json("targets").json["items"][0]["region"] == "eu-central-1"
+    monkeypatch.delenv("AWS_REGION")
+    assert cli.json("targets").json["items"][0]["region"] == "us-east-1"
+
+
 def test_an_endpoint_that_does_not_answer(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "2")
     result = cli.json("targets", "--endpoint-url", "http://127.0.0.1:9")

@@ -110,7 +110,7 @@ def test_stdout_is_data_only(cli: Cli) -> None:
     result = cli("tag-instances", *WEB, "--yes")
     assert "success: " in result.err
     assert "success: " not in result.out
-    assert "next: cado-ops runs show" in result.err
+    assert "next: cado-ops runs undo" in result.err
 
 
 def test_a_refused_plan_is_shown_once(cli: Cli) -> None:

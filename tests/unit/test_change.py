@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from cado_ops.model import CLAIM_PREFIX, SSM_TAG, Cell, ErrorInfo, Instance, Outcome
-from cado_ops.plan.change import Action, Tags, TagChange, change_of
+from cado_ops.plan.change import Action, TagChange, Tags, change_of
 
 CASE = CLAIM_PREFIX + "A"
 INSTANCE = Instance("1" * 12, "eu-west-1", "i-1", "web", "running", {}, 0)
@@ -22,11 +22,22 @@ def change(before: Tags, after: Tags, **more: object) -> TagChange:
         ({"Other": "x"}, Outcome.PLANNED),
         ({SSM_TAG: "True", CASE: "-"}, Outcome.UNCHANGED),
         ({SSM_TAG: "True", CASE: "-", "Other": "x"}, Outcome.UNCHANGED),
-        ({SSM_TAG: "True"}, Outcome.DRIFTED),
-        ({CASE: "-"}, Outcome.DRIFTED),
+        ({SSM_TAG: "True"}, Outcome.PLANNED),
+        ({CASE: "-"}, Outcome.PLANNED),
         ({SSM_TAG: "true", CASE: "-"}, Outcome.DRIFTED),
         ({SSM_TAG: "True", CASE: "- keep"}, Outcome.DRIFTED),
         ({SSM_TAG: ""}, Outcome.DRIFTED),
+    ],
+    ids=[
+        "as-seen",
+        "as-seen-others",
+        "as-wanted",
+        "as-wanted-others",
+        "half-way-tag",
+        "half-way-claim",
+        "tag-of-another-value",
+        "claim-of-another-value",
+        "tag-empty",
     ],
 )
 def test_compare_when_tags_are_set(live: dict[str, str], expected: Outcome) -> None:
@@ -65,6 +76,17 @@ def test_compare_looks_at_what_the_change_depends_on_too(live: dict[str, str], e
 def test_put_and_remove(before: Tags, after: Tags, put: dict[str, str], remove: dict[str, str]) -> None:
     planned = change(before, after)
     assert (planned.put, planned.remove) == (put, remove)
+
+
+def test_a_claim_is_never_set_without_the_tag() -> None:
+    """Another case may be taking the tag off at this moment."""
+    planned = change({SSM_TAG: "True", CASE: None}, {SSM_TAG: "True", CASE: "-"})
+    assert planned.put == {SSM_TAG: "True", CASE: "-"}
+
+
+def test_a_claim_taken_off_sets_nothing() -> None:
+    planned = change({SSM_TAG: "True", CASE: "-"}, {SSM_TAG: "True", CASE: None})
+    assert (planned.put, planned.remove) == ({}, {CASE: "-"})
 
 
 def test_ended_keeps_the_change_and_adds_warnings() -> None:

@@ -18,8 +18,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cado_ops.errors import LocalError, UsageError
-from cado_ops.journal import Journal, find_run, new_run_id, read_run, run_files, seal, unseal
+from cado_ops.errors import LocalError, RefusedError, UsageError
+from cado_ops.journal import Journal, find_run, is_open, new_run_id, read_run, run_files, seal, unseal
 
 RUN = "20261123T174501Z-7f3a9c"
 PLACE = {"account": "1" * 12, "region": "eu-west-1"}
@@ -355,6 +355,77 @@ def test_after_closing_nothing_is_written_anywhere(folder: Path, tmp_path: Path)
         other.flush()
     assert (tmp_path / "other").read_bytes() == b""
     journal.close()
+
+
+class TestGoingOn:
+    """A run that was cut off, opened again by `resume`."""
+
+    def test_it_goes_on_where_it_was_cut_off(self, folder: Path) -> None:
+        path = write_run(folder, end=False)
+        journal, run = Journal.reopen(path)
+        assert (journal.run_id, run.run_id, run.end) == (RUN, RUN, None)
+        journal.write("resume", caller={})
+        journal.write("outcome", **PLACE, results={"i-2": result("changed")})
+        journal.write("end", status="success")
+        journal.close()
+        after = read_run(path)
+        assert after.problems == []
+        assert len(after.resumes) == 1
+        assert after.end is not None
+        assert after.results["1" * 12, "eu-west-1", "i-2"]["outcome"] == "changed"
+
+    def test_what_has_an_end_has_none_while_it_is_resumed(self, folder: Path) -> None:
+        path = write_run(folder)
+        journal, run = Journal.reopen(path)
+        assert run.end is not None
+        journal.write("resume", caller={})
+        journal.close()
+        assert read_run(path).end is None
+
+    @given(st.integers(1, 60))
+    def test_a_torn_line_is_kept_apart_and_the_rest_is_whole(self, lost: int) -> None:
+        with tempfile.TemporaryDirectory() as name:
+            path = write_run(Path(name) / "runs", end=False)
+            content = path.read_bytes()
+            path.write_bytes(content[:-lost])
+            torn = content[:-lost].rpartition(b"\n")[2]
+            journal, run = Journal.reopen(path)
+            assert run.torn == torn
+            journal.write("resume", caller={})
+            journal.close()
+            after = read_run(path)
+            assert after.problems == []
+            [kept] = [line for line in map(json.loads, path.read_bytes().splitlines()) if "torn" in line]
+            assert kept["torn"].encode("latin-1") == torn
+            # The torn line was the outcome: what it would have said is not known.
+            assert after.results["1" * 12, "eu-west-1", "i-1"]["outcome"] == "unknown"
+
+    @pytest.mark.parametrize(("old", "new"), [(b'"IR-42"', b'"IR-43"'), (b'"i-2"', b'"i-3"')])
+    def test_nothing_is_built_on_a_changed_journal(self, folder: Path, old: bytes, new: bytes) -> None:
+        path = write_run(folder, end=False)
+        path.write_bytes(path.read_bytes().replace(old, new))
+        before = path.read_bytes()
+        with pytest.raises(RefusedError):
+            Journal.reopen(path)
+        assert path.read_bytes() == before
+
+    @POSIX
+    def test_a_run_at_work_is_not_opened_twice(self, folder: Path) -> None:
+        first = Journal(folder, RUN)
+        first.write("run", format_version=1)
+        assert is_open(first.path)
+        with pytest.raises(RefusedError, match="at work"):
+            Journal.reopen(first.path)
+        first.close()
+        assert not is_open(first.path)
+        second, _ = Journal.reopen(first.path)
+        with pytest.raises(RefusedError, match="at work"):
+            Journal.reopen(first.path)
+        second.close()
+
+    def test_a_run_that_is_not_there(self, folder: Path) -> None:
+        with pytest.raises(LocalError):
+            Journal.reopen(folder / "none.jsonl")
 
 
 class TestLookup:

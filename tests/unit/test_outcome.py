@@ -15,7 +15,13 @@ def failure(stage: str) -> Failure:
 
 
 def verdict(
-    outcomes: str, *, targets: int = 2, failed: int = 0, lost: int = 0, planned: bool = False, interrupted: bool = False
+    outcomes: str,
+    *,
+    targets: int = 2,
+    failed: int = 0,
+    lost: int = 0,
+    planned: bool = False,
+    interrupted: bool = False,
 ) -> Status:
     failures = [failure("observe")] * failed + [failure("select")] * lost
     return status_of(
@@ -36,7 +42,9 @@ def test_success(outcomes: str) -> None:
     assert verdict(outcomes) is Status.SUCCESS
 
 
-@pytest.mark.parametrize("outcomes", ["", "allowed", "allowed unchanged skipped", "unchanged", "skipped", "planned"])
+@pytest.mark.parametrize(
+    "outcomes", ["", "allowed", "allowed unchanged skipped", "unchanged", "skipped", "planned"]
+)
 def test_planned(outcomes: str) -> None:
     assert verdict(outcomes, planned=True) is Status.PLANNED
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from hypothesis import assume, given
+from hypothesis import given
 from hypothesis import strategies as st
 
 from cado_ops.model import CLAIM_PREFIX, SSM_TAG, Instance, Outcome
@@ -228,22 +228,24 @@ class TestClaiming:
             assert (change.outcome, change.action) == (Outcome.UNCHANGED, Action.NONE)
         else:
             assert (change.outcome, change.action) == (Outcome.PLANNED, Action.CLAIM)
-            assert change.put == {claim("A"): value}
+            assert change.put == {**SSM, claim("A"): value}
         assert any(DUE_TEXT in warning for warning in change.warnings) is said
 
     @pytest.mark.parametrize(
         ("tags", "action", "put"),
         [
-            ({}, Action.TAG, {SSM_TAG, claim("A")}),
-            ({SSM_TAG: "true"}, Action.RETAG, {SSM_TAG, claim("A")}),
-            (SSM, Action.CLAIM, {claim("A")}),
-            ({claim("A"): "-"}, Action.TAG, {SSM_TAG}),
-            ({SSM_TAG: "TRUE", claim("A"): "-"}, Action.RETAG, {SSM_TAG}),
+            ({}, Action.TAG, {**SSM, claim("A"): "-"}),
+            ({SSM_TAG: "true"}, Action.RETAG, {**SSM, claim("A"): "- keep"}),
+            (SSM, Action.CLAIM, {**SSM, claim("A"): "- keep"}),
+            ({claim("A"): "-"}, Action.TAG, SSM),
+            ({SSM_TAG: "TRUE", claim("A"): "-"}, Action.RETAG, SSM),
         ],
+        ids=["bare", "near-miss", "stood", "claimed", "claimed-near-miss"],
     )
-    def test_the_action_and_what_is_sent(self, tags: dict[str, str], action: Action, put: set[str]) -> None:
+    def test_the_action_and_what_is_sent(self, tags: dict[str, str], action: Action, put: dict[str, str]) -> None:
+        """A claim never goes without the SSM tag, whether that stood or not."""
         change = plan_tag(instance(tags), TagWish("A"))
-        assert (change.action, set(change.put)) == (action, put)
+        assert (change.action, change.put) == (action, put)
 
     def test_a_value_set_on_purpose_is_not_claimed_either(self) -> None:
         change = plan_tag(instance({SSM_TAG: "False"}), TagWish("A"))
@@ -324,12 +326,6 @@ class TestUntagWithCase:
         change = plan_untag(instance(tags), UntagWish("A", overwrite=True))
         assert set(change.remove) == {claim("A")}
 
-    def test_what_another_case_holds_is_part_of_what_was_seen(self) -> None:
-        """So that a claim that goes, or changes, in between shows as drift."""
-        change = plan_untag(instance({**SSM, claim("A"): "-", claim("B"): "-"}), UntagWish("A"))
-        assert change.before[claim("B")] == change.after[claim("B")] == "-"
-        assert change.before[SSM_TAG] == change.after[SSM_TAG] == "True"
-
     def test_without_a_claim_of_the_case_the_tag_stays_and_that_is_said(self) -> None:
         change = plan_untag(instance(SSM), UntagWish("A"))
         assert (change.outcome, change.remove) == (Outcome.UNCHANGED, {})
@@ -338,6 +334,70 @@ class TestUntagWithCase:
     def test_with_nothing_there_nothing_is_said(self) -> None:
         change = plan_untag(instance(), UntagWish("A"))
         assert (change.outcome, change.warnings) == (Outcome.UNCHANGED, ())
+
+
+class TestUntagExpired:
+    """``expired_at`` lies after EARLY and at DUE; LATE is still ahead."""
+
+    @pytest.mark.parametrize(
+        ("tags", "case", "action", "gone"),
+        [
+            ({**SSM, claim("A"): EARLY_TEXT}, None, Action.UNTAG, {SSM_TAG, claim("A")}),
+            ({**SSM, claim("A"): DUE_TEXT}, None, Action.UNTAG, {SSM_TAG, claim("A")}),
+            ({**SSM, claim("A"): EARLY_TEXT, claim("B"): DUE_TEXT}, None, Action.UNTAG, None),
+            ({**SSM, claim("A"): f"{EARLY_TEXT} keep"}, None, Action.RELEASE, {claim("A")}),
+            ({**SSM, claim("A"): EARLY_TEXT, claim("B"): f"{DUE_TEXT} keep"}, None, Action.RELEASE, "claims"),
+            ({**SSM, claim("A"): EARLY_TEXT, claim("B"): LATE_TEXT}, None, Action.RELEASE, {claim("A")}),
+            ({**SSM, claim("A"): EARLY_TEXT, claim("B"): "-"}, None, Action.RELEASE, {claim("A")}),
+            ({**SSM, claim("A"): EARLY_TEXT, claim("B"): "soon"}, None, Action.RELEASE, {claim("A")}),
+            ({**SSM, claim("A"): EARLY_TEXT, claim("B"): EARLY_TEXT}, "A", Action.RELEASE, {claim("A")}),
+            ({**SSM, claim("A"): EARLY_TEXT}, "A", Action.UNTAG, {SSM_TAG, claim("A")}),
+        ],
+        ids=[
+            "past",
+            "now",
+            "all",
+            "keep",
+            "one-keeps",
+            "one-ahead",
+            "one-without-end",
+            "one-unreadable",
+            "of-case",
+            "of-case-last",
+        ],
+    )
+    def test_what_is_due_goes(
+        self, tags: dict[str, str], case: str | None, action: Action, gone: set[str] | str | None
+    ) -> None:
+        change = plan_untag(instance(tags), UntagWish(case, DUE))
+        if gone is None:
+            gone = set(tags)
+        elif gone == "claims":
+            gone = set(tags) - {SSM_TAG}
+        assert (change.outcome, change.action, set(change.remove), change.put) == (
+            Outcome.PLANNED,
+            action,
+            gone,
+            {},
+        )
+
+    @pytest.mark.parametrize(
+        ("tags", "case"),
+        [
+            ({**SSM, claim("A"): LATE_TEXT}, None),
+            ({**SSM, claim("A"): "-"}, None),
+            ({**SSM, claim("A"): "soon"}, None),
+            (SSM, None),
+            ({}, None),
+            ({**SSM, claim("A"): LATE_TEXT}, "A"),
+            ({**SSM, claim("B"): EARLY_TEXT}, "A"),
+        ],
+        ids=["ahead", "without-end", "unreadable", "unclaimed", "bare", "of-case-ahead", "of-another-case"],
+    )
+    @pytest.mark.parametrize("overwrite", [False, True])
+    def test_what_is_not_due_stays(self, tags: dict[str, str], case: str | None, overwrite: bool) -> None:
+        change = plan_untag(instance(tags), UntagWish(case, DUE, overwrite))
+        assert (change.outcome, change.remove) == (Outcome.UNCHANGED, {})
 
 
 VALUES = st.sampled_from(["True", "true", "TRUE ", "False", "", "yes"])
@@ -357,9 +417,12 @@ INSTANCES = st.builds(
 )
 DUES = st.sampled_from([None, EARLY, DUE, LATE])
 TAG_WISHES = st.builds(
-    lambda case, due, overwrite: TagWish(case, due if case else None, overwrite), st.none() | CASES, DUES, st.booleans()
+    lambda case, due, overwrite: TagWish(case, due if case else None, overwrite),
+    st.none() | CASES,
+    DUES,
+    st.booleans(),
 )
-UNTAG_WISHES = st.builds(UntagWish, st.none() | CASES, st.booleans())
+UNTAG_WISHES = st.builds(UntagWish, st.none() | CASES, st.none() | st.just(DUE), st.booleans())
 
 
 def check_shape(before: Instance, change: TagChange) -> None:
@@ -380,7 +443,8 @@ def check_shape(before: Instance, change: TagChange) -> None:
 def test_tagging_twice_changes_nothing_more(before: Instance, wish: TagWish) -> None:
     change = plan_tag(before, wish)
     check_shape(before, change)
-    assume(change.outcome is Outcome.PLANNED)
+    if change.outcome is not Outcome.PLANNED:
+        return
     again = plan_tag(applied(before, change), wish)
     assert again.outcome is Outcome.UNCHANGED
     assert again.claims == change.claims
@@ -390,23 +454,27 @@ def test_tagging_twice_changes_nothing_more(before: Instance, wish: TagWish) -> 
 def test_untagging_twice_changes_nothing_more(before: Instance, wish: UntagWish) -> None:
     change = plan_untag(before, wish)
     check_shape(before, change)
-    assume(change.outcome is Outcome.PLANNED)
+    if change.outcome is not Outcome.PLANNED:
+        return
     again = plan_untag(applied(before, change), wish)
     assert again.outcome is Outcome.UNCHANGED
     assert again.claims == change.claims
 
 
-@given(INSTANCES, CASES, DUES)
-def test_untagging_a_case_takes_back_what_tagging_did(before: Instance, case: str, due: datetime | None) -> None:
+CLAIMED = st.builds(
+    lambda claims: SSM | {claim(case): value for case, value in claims.items()},
+    st.dictionaries(CASES, CLAIM_VALUES, max_size=3),
+)
+
+
+@given(CLAIMED | st.sampled_from([{}, {TWIN: "True"}]), DUES)
+def test_untagging_a_case_takes_back_what_tagging_did(tags: dict[str, str], due: datetime | None) -> None:
     """Whoever had the tag before has it still; an instance without it is as it was."""
-    assume(claim(case) not in before.tags)
-    assume(before.tags.get(SSM_TAG) in (None, "True"))
-    # Claims without the tag they stand for: somebody took the tag off, and tagging mends it for them all.
-    assume(SSM_TAG in before.tags or not claims_of(before))
-    change = plan_tag(before, TagWish(case, due))
-    assume(change.outcome is Outcome.PLANNED)
+    before = instance(tags)
+    change = plan_tag(before, TagWish("MINE", due))
+    assert change.outcome is Outcome.PLANNED
     tagged = applied(before, change)
-    back = plan_untag(tagged, UntagWish(case))
+    back = plan_untag(tagged, UntagWish("MINE"))
     assert back.outcome is Outcome.PLANNED
     assert applied(tagged, back).tags == before.tags
 

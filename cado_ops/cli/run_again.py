@@ -1,0 +1,241 @@
+"""cado-ops runs undo and runs resume: what the journal knows, carried on with.
+
+Accounts, regions, roles and external id come from the journal; the credentials are those of now.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from cado_ops.cli.changing import carry_out, guards_of, header_of
+from cado_ops.cli.session import Session, run
+from cado_ops.errors import RefusedError, UsageError
+from cado_ops.journal import Journal, RunRecord, find_run, is_open, read_run
+from cado_ops.model import Caller, ErrorInfo, Failure, Instance, Outcome, Report
+from cado_ops.plan.change import TagChange, from_record
+from cado_ops.plan.planfile import failure_from
+from cado_ops.plan.undo import plan_resume, plan_undo
+from cado_ops.workflow.change import Proposal, stamp
+
+if TYPE_CHECKING:
+    from cado_ops.observe.instances import Found
+    from cado_ops.observe.sweep import Seen
+
+Run = Annotated[str, typer.Argument(metavar="RUN", help="A run id, the beginning of one, or last.")]
+Key = tuple[str, str, str]
+
+
+def undo_run(ctx: typer.Context, run_name: Run, *, flags: dict[str, Any]) -> int:
+    """Put back exactly what a run changed, and leave alone what somebody changed since.
+
+    The undo is a run of its own, and can be undone.
+
+    Example: cado-ops runs undo last --dry-run
+    """
+
+    def body(session: Session) -> Report:
+        guards = guards_of(session)
+        record = _trusted(session, run_name)
+        if is_open(record.path):
+            raise RefusedError(f"the run {record.run_id} is still at work", "wait for it, or end that process")
+        session.command = "runs undo"
+        caller = _same_caller(session, record)
+        done = [change for key, change in _planned(record).items() if key in record.begun]
+        done = [_as_done(record, change) for change in done]
+        seen = _read(session, done)
+        lost = _unread(seen)
+        live = _instances(seen)
+        changes = [
+            _not_read(change, lost[change.cell])
+            if change.cell in lost
+            else plan_undo(change, live.get(_key(change)))
+            for change in done
+        ]
+        header = header_of(session, record.header["roles"]) | {"undoes": record.run_id}
+        proposal = _proposal(session, caller, record, changes, seen, header)
+        if not changes:
+            session.warn(f"the run {record.run_id} changed nothing")
+        report = carry_out(session, proposal, guards, lambda cell: seen.read_at[cell])
+        if report.run_id is not None:
+            report.notes.append(f"cado-ops runs undo {report.run_id}")
+        return report
+
+    return run("runs undo", flags, ctx.obj, body)
+
+
+def resume_run(ctx: typer.Context, run_name: Run, *, flags: dict[str, Any]) -> int:
+    """Go on with a run that was cut off, under the same run id: nothing is done twice.
+
+    What was begun and has no known outcome is looked at again; what failed is tried again.
+
+    Example: cado-ops runs resume last
+    """
+
+    def body(session: Session) -> Report:
+        guards = guards_of(session)
+        path = _trusted(session, run_name).path
+        # From here on nobody else can resume it.
+        journal, record = Journal.reopen(path)
+        try:
+            if record.torn:
+                session.warn(f"{path.name}: the last line was torn by a crash; it is kept as a remark")
+            return _resume(session, guards, journal, record)
+        finally:
+            journal.close()
+
+    return run("runs resume", flags, ctx.obj, body)
+
+
+def _resume(session: Session, guards: Any, journal: Journal, record: RunRecord) -> Report:
+    caller = _same_caller(session, record)
+    planned = _planned(record)
+    settled = (Outcome.CHANGED, Outcome.UNCHANGED, Outcome.DRIFTED, Outcome.SKIPPED)
+    before = {key: _with_result(record, change) for key, change in planned.items()}
+    todo = {
+        key: planned[key]
+        for key, change in before.items()
+        if planned[key].outcome is Outcome.PLANNED and change.outcome not in settled
+    }
+    seen = _read(session, list(todo.values()))
+    lost, live = _unread(seen), _instances(seen)
+
+    def again(key: Key) -> TagChange:
+        if key not in todo:
+            return before[key]
+        change = todo[key]
+        if change.cell in lost:
+            return _not_read(change, lost[change.cell])
+        return plan_resume(change, live.get(key), begun=key in record.begun)
+
+    changes = [again(key) for key in planned]
+    proposal = _proposal(session, caller, record, changes, seen, {})
+    proposal.failures[:0] = [failure_from(each) for each in record.failures]
+    session.run_id = record.run_id
+    if not proposal.planned:
+        session.remark(f"the run {record.run_id} left nothing to be done")
+
+    def reopened(proposal: Proposal) -> Journal:
+        journal.write(
+            "resume",
+            started=stamp(session.world.now()),
+            caller=caller.as_json(),
+            argv=list(session.world.argv),
+        )
+        return journal
+
+    report = carry_out(session, proposal, guards, lambda cell: seen.read_at[cell], reopened)
+    report.run_id = record.run_id
+    return report
+
+
+def _trusted(session: Session, name: str) -> RunRecord:
+    """The run's record. Raises UsageError where there is none, RefusedError where its file was edited."""
+    record = read_run(find_run(session.given.journal_folder(), name))
+    if record.edits:
+        raise RefusedError(
+            f"{record.path.name}: {record.edits[0]}: nothing is changed by a journal that cannot be believed",
+            f"cado-ops runs show {record.run_id} --verify",
+        )
+    if not record.header:
+        raise UsageError(f"{record.path.name} is no journal of a run")
+    session.case = record.header.get("case")
+    session.recorded_roles = record.header["roles"]
+    return record
+
+
+def _same_caller(session: Session, record: RunRecord) -> Caller:
+    return session.must_be(Caller(**record.header["caller"]))
+
+
+def _planned(record: RunRecord) -> dict[Key, TagChange]:
+    changes = (from_record(line) for line in record.plan)
+    return {_key(change): change for change in changes}
+
+
+def _key(change: TagChange) -> Key:
+    return (change.account, change.region, change.instance_id)
+
+
+def _with_result(record: RunRecord, change: TagChange) -> TagChange:
+    """The change with what the journal says became of it."""
+    result = record.results.get(_key(change))
+    if result is None:
+        return change
+    error = result["error"]
+    return replace(
+        change,
+        outcome=Outcome(result["outcome"]),
+        error=None if error is None else ErrorInfo(**error),
+        warnings=tuple(result["warnings"]),
+    )
+
+
+def _as_done(record: RunRecord, change: TagChange) -> TagChange:
+    """The change as it was in the end: another case may have made it another one (`plan.claims`)."""
+    after = record.results[_key(change)].get("tags_after")
+    return change if after is None else replace(change, after=after)
+
+
+def _read(session: Session, changes: Iterable[TagChange]) -> Seen[Found]:
+    """How the instances of the changes are now."""
+    from cado_ops.model import InstanceRef
+    from cado_ops.scope import Scope, Selection
+    from cado_ops.workflow.tags import read_instances
+
+    refs = tuple(InstanceRef(each.instance_id, each.account, each.region) for each in changes)
+    session.progress.phase("reading", None)
+    return read_instances(
+        Scope(),
+        Selection(refs=refs),
+        session.identified(),
+        session.connection,
+        max_concurrency=session.max_concurrency,
+        clock=session.world.clock,
+        on_progress=session.reading,
+        report_missing=False,
+    )
+
+
+def _instances(seen: Seen[Found]) -> dict[Key, Instance]:
+    return {
+        (cell.account, cell.region, instance.instance_id): instance
+        for cell, found in seen.readings.items()
+        for instance in found.instances
+    }
+
+
+def _unread(seen: Seen[Found]) -> dict[Any, Failure]:
+    from cado_ops.model import Cell
+
+    return {Cell(lost.account or "", lost.region or ""): lost for lost in seen.failures}
+
+
+def _not_read(change: TagChange, lost: Failure) -> TagChange:
+    """Nothing is known of how it is now, so nothing is done."""
+    return change.ended(Outcome.FAILED, lost.error)
+
+
+def _proposal(
+    session: Session,
+    caller: Caller,
+    record: RunRecord,
+    changes: list[TagChange],
+    seen: Seen[Found],
+    header: dict[str, Any],
+) -> Proposal:
+    return Proposal(
+        command=session.command,
+        case=record.header.get("case"),
+        caller=caller,
+        changes=changes,
+        failures=list(seen.failures),
+        left_out=[],
+        targets=seen.targets,
+        targets_failed=seen.failed_cells,
+        account_names={},
+        header=header,
+    )

@@ -1,0 +1,136 @@
+"""--save-plan, and cado-ops apply."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from cado_ops.cli.changing import carry_out, guards_of, header_of
+from cado_ops.cli.options import AGAIN_OPTIONS, takes
+from cado_ops.cli.session import Session, run
+from cado_ops.cli.world import World
+from cado_ops.errors import LocalError, RefusedError, UsageError
+from cado_ops.model import Report, Status
+from cado_ops.plan.planfile import SavedPlan, dump_plan, load_plan
+from cado_ops.verdict.outcome import summarise
+from cado_ops.workflow.change import Proposal
+
+Plan = Annotated[str, typer.Argument(metavar="PLAN", help="A file that --save-plan wrote.")]
+
+
+@takes(AGAIN_OPTIONS)
+def apply(ctx: typer.Context, plan: Plan, *, flags: dict[str, Any]) -> int:
+    """Apply a plan saved with --save-plan: exactly, or refuse it.
+
+    The plan's accounts, roles and external id are used with the credentials of now, which must be of the account
+    that made it; another person of that account may apply it. What was changed since it was made is left alone.
+
+    Example: cado-ops apply plan.json
+    """
+    world: World = ctx.obj
+
+    def body(session: Session) -> Report:
+        guards = guards_of(session)
+        saved = load_plan(_read(plan, world), "stdin" if plan == "-" else plan)
+        if plan == "-" and not (guards.yes or guards.dry_run):
+            raise UsageError("PLAN reads stdin, so nobody can be asked there", "add --dry-run or --yes")
+        session.case = saved.case
+        session.recorded_roles = saved.roles
+        caller = session.must_be(saved.caller)
+        header = header_of(session, saved.roles) | {
+            "plan": {"command": saved.command, "digest": saved.digest, "caller": saved.caller.as_json()}
+        }
+        proposal = Proposal(
+            command="apply",
+            case=saved.case,
+            caller=caller,
+            changes=saved.changes,
+            failures=saved.failures,
+            left_out=[],
+            targets=saved.targets,
+            targets_failed=saved.targets_failed,
+            account_names=saved.account_names,
+            header=header,
+        )
+        # As old as the plan is; a clock that went backwards makes it old, not new.
+        age = abs((world.now() - saved.created).total_seconds())
+        read_at = world.clock() - age
+        report = carry_out(session, proposal, guards, lambda cell: read_at)
+        if report.run_id is not None:
+            report.notes.append(f"cado-ops runs undo {report.run_id}")
+        return report
+
+    return run("apply", flags, world, body)
+
+
+def save_plan(session: Session, proposal: Proposal, path: str) -> Report:
+    """Writes the proposal to a new file, or over an older plan, for this user alone."""
+    caller, roles = proposal.caller, session.given_roles()
+    saved = SavedPlan(
+        command=proposal.command,
+        case=proposal.case,
+        created=session.world.now(),
+        caller=caller,
+        roles=roles,
+        home_region=session.connection.home_region,
+        targets=proposal.targets,
+        targets_failed=proposal.targets_failed,
+        account_names=dict(proposal.account_names),
+        changes=proposal.changes,
+        failures=proposal.failures,
+    )
+    _write(Path(path), dump_plan(saved))
+    outcomes = [str(change.outcome) for change in proposal.changes]
+    lost = proposal.targets_failed or proposal.failures or "failed" in outcomes
+    return Report(
+        command=proposal.command,
+        status=Status.PARTIAL if lost else Status.PLANNED,
+        case=proposal.case,
+        caller=caller,
+        summary=summarise(
+            outcomes,
+            targets=proposal.targets,
+            targets_failed=proposal.targets_failed,
+            targets_left_out=len(proposal.left_out),
+            planned=len(proposal.planned),
+        ),
+        items=[change.as_item() for change in proposal.changes],
+        failures=list(proposal.failures),
+        notes=[f"cado-ops apply {path}"],
+    )
+
+
+def _read(plan: str, world: World) -> str:
+    path = Path(plan)
+    if plan != "-" and os.name == "posix" and path.is_file():
+        status = path.stat()
+        if status.st_uid not in (os.getuid(), 0):
+            raise RefusedError(f"{plan} belongs to another user", "look at it, and apply a copy of your own")
+        if status.st_mode & 0o022:
+            raise RefusedError(f"others may write to {plan}", f"look at it, then: chmod go-w {plan}")
+    return world.read_file(plan, "PLAN")
+
+
+def _write(path: Path, text: str) -> None:
+    if path.exists():
+        # A typing mistake must not cost somebody a file.
+        try:
+            load_plan(path.read_text(encoding="utf-8"), str(path))
+        except (RefusedError, OSError, UnicodeDecodeError):
+            raise UsageError(
+                f"--save-plan: {path} is there already, and is no plan", "choose another name"
+            ) from None
+    new = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        fd = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(fd, "w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        new.replace(path)
+    except OSError as error:
+        new.unlink(missing_ok=True)
+        raise LocalError(f"the plan cannot be written to {path}: {error.strerror}") from error

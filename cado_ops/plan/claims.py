@@ -1,0 +1,60 @@
+"""What a change leaves to be done where another case came or went at the same time. Pure.
+
+Two responders work on one instance with no lock but EC2's tags. Each looks once more after his change: the SSM tag
+must be there exactly as long as a claim is, whoever was first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from cado_ops.due import parse_claim
+from cado_ops.model import CLAIM_PREFIX, SSM_TAG, SSM_TAG_VALUE
+from cado_ops.plan.change import Action, TagChange
+
+
+@dataclass(frozen=True, slots=True)
+class Settlement:
+    """One more call for an instance (``put`` or ``remove``), and the change as it then is in all."""
+
+    change: TagChange
+    put: Mapping[str, str]
+    remove: Mapping[str, str]
+
+
+def settle(change: TagChange, live: Mapping[str, str]) -> Settlement | None:
+    """What ``live`` (the SSM tag and all claims, after ``change`` was made) still asks for; None: nothing.
+
+    - The SSM tag was taken off, and a claim is there now: another case came in between. It goes back on.
+    - Only a claim was taken off, for others were there; now none is: they went at the same time, each leaving
+      the tag to the other. It goes too, unless it stood before any claim (``keep``).
+    """
+    claims = {key for key in live if key.startswith(CLAIM_PREFIX)}
+    ended = {key: value for key, value in change.remove.items() if key.startswith(CLAIM_PREFIX)}
+    tag = live.get(SSM_TAG)
+    if SSM_TAG in change.remove and tag is None and claims:
+        settled = replace(
+            change,
+            action=Action.RELEASE,
+            after={**change.after, SSM_TAG: SSM_TAG_VALUE},
+            claims=tuple(sorted(key.removeprefix(CLAIM_PREFIX) for key in claims)),
+            warnings=(*change.warnings, "another case claimed the instance at the same time: the tag stays"),
+        )
+        return Settlement(settled, {SSM_TAG: SSM_TAG_VALUE}, {})
+    stands = tag == SSM_TAG_VALUE == change.after.get(SSM_TAG)
+    if not ended or claims or not stands or change.put or any(map(_keeps, ended, ended.values())):
+        return None
+    settled = replace(
+        change,
+        action=Action.UNTAG,
+        after={**change.after, SSM_TAG: None},
+        claims=(),
+        warnings=(*change.warnings, "the other cases ended at the same time: the tag goes with the last claim"),
+    )
+    return Settlement(settled, {}, {SSM_TAG: SSM_TAG_VALUE})
+
+
+def _keeps(key: str, value: str) -> bool:
+    claim = parse_claim(key, value)
+    return claim is not None and claim.keep

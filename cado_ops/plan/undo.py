@@ -1,0 +1,87 @@
+"""Undo as a plan: what a run changed, turned round, as far as nobody else changed it since. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from cado_ops.model import CLAIM_PREFIX, SSM_TAG, SSM_TAG_VALUE, Instance, Outcome
+from cado_ops.plan.change import Action, TagChange, Tags
+from cado_ops.plan.tagging import ENDED_STATES, claims_of
+
+
+def plan_undo(done: TagChange, live: Instance | None) -> TagChange:
+    """The change that puts back what ``done`` changed, given how the instance is now (None: it is gone).
+
+    Each tag that ``done`` changed must stand as it left it, or as it found it: anything else is somebody's
+    later doing, and is left alone (DRIFTED). Another case's claim keeps the SSM tag on.
+    """
+    change = replace(done, outcome=Outcome.PLANNED, warnings=(), error=None)
+    if live is None:
+        return _left(change, Outcome.SKIPPED, "the instance is gone: there is nothing to put back")
+    change = replace(change, state=live.state, name=live.name or change.name)
+    if live.state in ENDED_STATES:
+        return _left(change, Outcome.SKIPPED, f"the instance is {live.state}: there is nothing to put back")
+    touched = [key for key in done.before if done.before[key] != done.after[key]]
+    now = {key: live.tags.get(key) for key in touched}
+    changed_since = [key for key in touched if now[key] not in (done.before[key], done.after[key])]
+    if changed_since:
+        change = replace(change, before=now, after=now)
+        return _left(change, Outcome.DRIFTED, f"changed since by somebody else: {', '.join(changed_since)}")
+    before: dict[str, str | None] = {SSM_TAG: live.tags.get(SSM_TAG), **now}
+    after = before | {key: done.before[key] for key in touched}
+    warnings: tuple[str, ...] = ()
+    others = sorted(claims_of(live).keys() - {key.removeprefix(CLAIM_PREFIX) for key in touched})
+    if others and before[SSM_TAG] == SSM_TAG_VALUE != after[SSM_TAG]:
+        after[SSM_TAG] = before[SSM_TAG]
+        warnings = (f"claimed by {', '.join(others)}: the tag stays",)
+    cases = {key.removeprefix(CLAIM_PREFIX) for key, value in after.items() if _claims(key, value)}
+    return replace(
+        change,
+        action=action_of(before, after),
+        before=before,
+        after=after,
+        claims=tuple(sorted(cases | set(others))),
+        outcome=Outcome.UNCHANGED if before == after else Outcome.PLANNED,
+        warnings=warnings,
+    )
+
+
+def plan_resume(planned: TagChange, live: Instance | None, *, begun: bool) -> TagChange:
+    """What is still to be done of a change that a run planned, given how the instance is now.
+
+    ``begun``: the run had journaled an intent for it. Then a change that is found done is UNKNOWN, to be looked
+    at once more when applied; one that was never begun and is found done is somebody else's: UNCHANGED.
+    """
+    change = replace(planned, outcome=Outcome.PLANNED, error=None)
+    if live is None:
+        return _left(change, Outcome.DRIFTED, "the instance is gone since the plan was made")
+    if live.state in ENDED_STATES:
+        return _left(change, Outcome.DRIFTED, f"the instance is {live.state} since the plan was made")
+    outcome = change.compare(live.tags)
+    if outcome is Outcome.DRIFTED:
+        return change.ended(outcome, warnings=("its tags were changed since the plan was made: left alone",))
+    if outcome is Outcome.UNCHANGED and begun:
+        return replace(change, outcome=Outcome.UNKNOWN)
+    return replace(change, outcome=outcome)
+
+
+def action_of(before: Tags, after: Tags) -> Action:
+    """What to call the step from one set of tags to another."""
+    old, new = before.get(SSM_TAG), after.get(SSM_TAG)
+    if old != new:
+        if new is None:
+            return Action.UNTAG
+        return Action.TAG if old is None else Action.RETAG
+    changed: Mapping[str, str | None] = {key: value for key, value in after.items() if before[key] != value}
+    if not changed:
+        return Action.NONE
+    return Action.CLAIM if any(value is not None for value in changed.values()) else Action.RELEASE
+
+
+def _claims(key: str, value: str | None) -> bool:
+    return key.startswith(CLAIM_PREFIX) and value is not None
+
+
+def _left(change: TagChange, outcome: Outcome, reason: str) -> TagChange:
+    return replace(change, action=Action.NONE, after=change.before, outcome=outcome, warnings=(reason,))

@@ -1,0 +1,85 @@
+"""Selecting and ending claims: by case, and by due time, whoever made them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.functional.conftest import EU, IN_PROD, PROD, ROLE, US, Cli
+
+KEY = "CadoResponseSSMEnabled"
+PAST, FUTURE = "2020-01-01T00:00:00Z", "2098-01-01T00:00:00Z"
+
+
+@pytest.fixture
+def claimed(aws: Any, ids: Any) -> None:
+    """Claims that no journal on this machine knows of."""
+    known = ids()
+
+    def put(name: str, **tags: str) -> None:
+        pairs = [
+            {"Key": key.replace("_", "-").replace("case-", "cado-ops:case/"), "Value": v} for key, v in tags.items()
+        ]
+        aws(PROD, EU).create_tags(Resources=[known[name]], Tags=[*pairs, {"Key": KEY, "Value": "True"}])
+
+    put("web-01", case_OLD=PAST)
+    put("web-02", case_OLD=PAST, case_NEW=FUTURE)
+    put("web-03", case_OLD=f"{PAST} keep")
+    put("db-01", case_NEW="-")
+    put("dc-01", case_OLD="who knows")
+
+
+def test_of_case(cli: Cli, claimed: None, tags: Any) -> None:
+    result = cli.json("untag-instances", "--of-case", "OLD", *IN_PROD, "--yes")
+    assert result.code == 0
+    assert result.json["case"] == "OLD"
+    assert {name: item["action"] for name, item in result.items().items()} == {
+        "web-01": "untag", "web-02": "release", "web-03": "release", "dc-01": "untag",
+    }  # fmt: skip
+    left = tags()
+    assert KEY not in left["web-01"]
+    assert left["web-02"][KEY] == left["web-03"][KEY] == "True"
+    assert "cado-ops:case/NEW" in left["web-02"]
+    assert not [name for name, pairs in left.items() if "cado-ops:case/OLD" in pairs]
+
+
+def test_expired(cli: Cli, claimed: None, tags: Any) -> None:
+    everywhere = ("--org", "--region", "all", *ROLE)
+    result = cli.json("untag-instances", "--expired", "--all", *everywhere, "--yes")
+    assert result.code == 3, "one account refuses its role, and that is said"
+    assert {name: item["action"] for name, item in result.items().items()} == {
+        "web-01": "untag", "web-02": "release", "web-03": "release",
+    }  # fmt: skip
+    left = tags()
+    assert KEY not in left["web-01"]
+    assert left["web-02"][KEY] == left["web-03"][KEY] == "True"
+    assert left["dc-01"]["cado-ops:case/OLD"] == "who knows", "what cannot be read is never due"
+    assert left["db-01"]["cado-ops:case/NEW"] == "-"
+
+
+def test_expired_of_one_case(cli: Cli, claimed: None) -> None:
+    result = cli.json("untag-instances", "--expired", "--of-case", "NEW", *IN_PROD, "--yes")
+    assert (result.code, result.json["items"]) == (0, [])
+
+
+def test_status_by_claim(cli: Cli, claimed: None) -> None:
+    assert cli.json("status", *IN_PROD).json["items"][0]["due"] == 3
+    (item,) = cli.json("status", "--of-case", "OLD", *IN_PROD).json["items"]
+    assert item["instances"] == 4
+    (item,) = cli.json("status", "--expired", "--account", PROD, "--region", EU, *ROLE).json["items"]
+    assert (item["instances"], item["due"]) == (3, 3)
+
+
+def test_runs_of_a_case(cli: Cli) -> None:
+    web = ("--filter", "tag:Name=web-01", "--account", PROD, "--region", f"{EU},{US}", *ROLE, "--yes")
+    first = cli.json("tag-instances", *web, "--case", "IR-42").json["run_id"]
+    cli.json("tag-instances", *web, "--case", "IR-43")
+    (item,) = cli.json("runs", "list", "--of-case", "IR-42").json["items"]
+    assert item["run_id"] == first
+
+
+def test_mistakes(cli: Cli) -> None:
+    assert cli("untag-instances", "--of-case", "A", "--case", "B", *IN_PROD).code == 2
+    assert cli("untag-instances", "--of-case", "not a case", *IN_PROD).code == 2
+    assert cli("tag-instances", "--of-case", "A", *IN_PROD).code == 2, "tagging selects by no claim"

@@ -1,0 +1,185 @@
+"""runs undo: exactly back, as far as nobody else changed it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.functional.conftest import EU, IN_PROD, PROD, ROLE, STAGING, Cli, Terminal
+
+ALL_PROD = ("--filter", "tag:Env=prod", *IN_PROD, "--yes")
+CLAIM = "cado-ops:case/IR-42"
+
+
+def undo(cli: Cli, *argv: str, run: str = "last") -> Any:
+    return cli.json("runs", "undo", run, "--yes", *argv)
+
+
+@pytest.mark.parametrize(
+    "commands",
+    [
+        [("tag-instances",)],
+        [("tag-instances", "--case", "IR-42")],
+        [("tag-instances", "--overwrite")],
+        [("untag-instances",)],
+        [("tag-instances", "--case", "IR-42", "--expires", "72h"), ("untag-instances", "--case", "IR-42")],
+        [("tag-instances", "--case", "A"), ("tag-instances", "--case", "B"), ("untag-instances", "--case", "A")],
+        [("tag-instances", "--case", "A"), ("untag-instances", "--overwrite"), ("tag-instances", "--case", "B")],
+    ],
+    ids=lambda commands: " then ".join(" ".join(each) for each in commands),
+)
+def test_undoing_backwards_restores_every_tag(cli: Cli, tags: Any, commands: list[tuple[str, ...]]) -> None:
+    before = tags()
+    runs = [cli.json(*command, *ALL_PROD).json["run_id"] for command in commands]
+    assert tags() != before
+    for run in reversed(runs):
+        result = undo(cli, run=run)
+        assert result.code == 0, result.out
+    assert tags() == before
+
+
+def test_undo_of_an_undo(cli: Cli, tags: Any) -> None:
+    first = cli.json("tag-instances", *ALL_PROD, "--case", "IR-42").json["run_id"]
+    tagged = tags()
+    second = undo(cli, run=first).json
+    assert second["command"] == "runs undo"
+    assert second["case"] == "IR-42"
+    third = undo(cli, run=second["run_id"])
+    assert third.code == 0
+    assert tags() == tagged
+
+
+def test_what_somebody_changed_since_is_left_alone(cli: Cli, tags: Any, aws: Any, ids: Any) -> None:
+    web = ("--filter", "tag:Name=web-*", *IN_PROD, "--yes")
+    run = cli.json("tag-instances", *web).json["run_id"]
+    known = ids()
+    aws(PROD, EU).create_tags(
+        Resources=[known["web-01"]], Tags=[{"Key": "CadoResponseSSMEnabled", "Value": "False"}]
+    )
+    aws(PROD, EU).delete_tags(
+        Resources=[known["web-02"]], Tags=[{"Key": "CadoResponseSSMEnabled", "Value": "True"}]
+    )
+    result = undo(cli, run=run)
+    assert (result.code, result.json["status"]) == (3, "partial")
+    outcomes = {name: item["outcome"] for name, item in result.items().items()}
+    assert outcomes == {"web-01": "drifted", "web-02": "unchanged", "web-04": "changed"}
+    assert tags()["web-01"]["CadoResponseSSMEnabled"] == "False"
+    assert tags()["web-04"]["CadoResponseSSMEnabled"] == "true", "the former value, near miss or not"
+
+
+def test_another_case_keeps_the_tag(cli: Cli, tags: Any) -> None:
+    web = ("--filter", "tag:Name=web-01", *IN_PROD, "--yes")
+    first = cli.json("tag-instances", *web, "--case", "IR-42").json["run_id"]
+    cli.json("tag-instances", *web, "--case", "IR-43")
+    item = undo(cli, run=first).items()["web-01"]
+    assert (item["action"], item["claims"], item["outcome"]) == ("release", ["IR-43"], "changed")
+    assert "claimed by IR-43" in item["warnings"][0]
+    assert tags()["web-01"]["CadoResponseSSMEnabled"] == "True"
+    assert cli.json("untag-instances", *web, "--case", "IR-43").items()["web-01"]["action"] == "untag"
+
+
+def test_undo_asks_and_keeps_the_guards(cli: Cli, tags: Any) -> None:
+    cli.json("tag-instances", *ALL_PROD)
+    tagged = tags()
+    assert cli.json("runs", "undo", "last").code == 4
+    assert cli.json("runs", "undo", "last", "--yes", "--max-changes", "2").code == 4
+    dry = cli.json("runs", "undo", "last", "--dry-run")
+    assert (dry.code, dry.json["status"]) == (0, "planned")
+    assert dry.json["summary"]["allowed"] > 5
+    assert tags() == tagged
+    no = cli.json("runs", "undo", "last", stdin=Terminal("n\n"), stderr=Terminal())
+    assert no.code == 4
+
+
+def test_undo_needs_only_the_run(cli: Cli, tags: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Role and external id come from the journal, from several accounts; not from the settings of now."""
+    before = tags(PROD), tags(STAGING)
+    role = f"arn:aws:iam::{PROD}:role/CadoOperatorExternal"
+    result = cli.json(
+        "tag-instances", "--filter", "tag:Team=web", "--account", f"{PROD},{STAGING}", "--region", EU,
+        "--role-arn", role, *ROLE, "--external-id", "acme-ir", "--yes",
+    )  # fmt: skip
+    assert result.code == 0
+    monkeypatch.setenv("CADO_OPS_ROLE_NAME", "NoSuchRole")
+    monkeypatch.setenv("AWS_REGION", "us-east-1")
+    assert undo(cli).code == 0
+    assert (tags(PROD), tags(STAGING)) == before
+
+
+def test_an_account_that_cannot_be_read_is_a_failure(cli: Cli, sandbox: Any) -> None:
+    cli.json(
+        "tag-instances",
+        "--filter",
+        "tag:Team=web",
+        "--account",
+        f"{PROD},{STAGING}",
+        "--region",
+        EU,
+        *ROLE,
+        "--yes",
+    )
+
+    def deny(request: Any) -> Any:
+        if request.action == "AssumeRole" and STAGING in request.params["RoleArn"]:
+            return request.error("AccessDenied", "User: x is not authorized to perform: sts:AssumeRole", 403)
+        return None
+
+    sandbox.intercept = deny
+    result = undo(cli)
+    assert result.code == 3
+    assert {item["outcome"] for item in result.json["items"] if item["account"] == STAGING} == {"failed"}
+    assert {item["outcome"] for item in result.json["items"] if item["account"] == PROD} == {"changed"}
+
+
+def test_a_terminated_instance_has_nothing_to_put_back(cli: Cli, sandbox: Any, ids: Any) -> None:
+    cli.json("tag-instances", "--filter", "tag:Name=web-01,web-02", *IN_PROD, "--yes")
+    sandbox.set_state(PROD, EU, ids()["web-01"], "terminated")
+    result = undo(cli)
+    assert result.code == 0
+    assert result.items()["web-01"]["outcome"] == "skipped"
+    assert result.items()["web-02"]["outcome"] == "changed"
+
+
+def test_another_account_or_endpoint_is_refused(cli: Cli, monkeypatch: pytest.MonkeyPatch, sandbox: Any) -> None:
+    cli.json("tag-instances", *ALL_PROD)
+    (path,) = cli.runs()
+    other = undo(cli, "--endpoint-url", sandbox.endpoint_url.replace("127.0.0.1", "localhost"))
+    assert (other.code, other.json["status"]) == (4, "refused")
+    assert "localhost" in other.json["failures"][0]["error"]["message"]
+
+    def somebody_else(request: Any) -> Any:
+        if request.action == "GetCallerIdentity":
+            body = (
+                '<GetCallerIdentityResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><GetCallerIdentityResult>'
+                "<Arn>arn:aws:sts::999999999999:assumed-role/R/bob</Arn><UserId>AROA:bob</UserId>"
+                "<Account>999999999999</Account></GetCallerIdentityResult></GetCallerIdentityResponse>"
+            )
+            return 200, {"Content-Type": "text/xml"}, body.encode()
+        return None
+
+    sandbox.intercept = somebody_else
+    foreign = undo(cli)
+    assert (foreign.code, foreign.json["status"]) == (4, "refused")
+    assert "999999999999" in foreign.json["failures"][0]["error"]["message"]
+    assert path.exists()
+
+
+def test_an_edited_journal_is_not_acted_on(cli: Cli, tags: Any) -> None:
+    cli.json("tag-instances", "--filter", "tag:Name=web-04", *IN_PROD, "--yes")
+    (path,) = cli.runs()
+    path.write_text(path.read_text().replace('"before":"true"', '"before":"evil"'))
+    for command in ("undo", "resume"):
+        result = cli.json("runs", command, "last", "--yes")
+        assert (result.code, result.json["status"]) == (4, "refused")
+    assert tags()["web-04"]["CadoResponseSSMEnabled"] == "True"
+
+
+def test_verify(cli: Cli) -> None:
+    cli.json("tag-instances", "--filter", "tag:Name=web-04", *IN_PROD, "--yes")
+    good = cli("runs", "show", "last", "--verify")
+    assert good.code == 0
+    assert "verified" in good.err
+    (path,) = cli.runs()
+    path.write_text(path.read_text().replace("web-04", "web-05"))
+    assert cli("runs", "show", "last", "--verify").code == 3

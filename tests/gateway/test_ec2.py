@@ -1,0 +1,282 @@
+"""EC2: exactly what is sent, page by page, and what is made of the answers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from cado_ops.aws.connection import Connection
+from cado_ops.aws.ec2 import Ec2, ids_named_missing
+from cado_ops.errors import AwsError, Kind
+from cado_ops.filters import Filter
+from cado_ops.model import CLAIM_PREFIX, SSM_TAG, Cell, Instance
+from tests.gateway.fake_aws import Request, Wire, ec2_error, xml
+
+PLACE = ("222222222222", "eu-west-1")
+CELL = Cell(*PLACE)
+CLAIM = CLAIM_PREFIX + "IR-42"
+
+
+def described(
+    instance_id: str, tags: dict[str, str] | None = None, *, state: str = "running", more: str = ""
+) -> str:
+    held = "".join(f"<item><key>{key}</key><value>{value}</value></item>" for key, value in (tags or {}).items())
+    tag_set = f"<tagSet>{held}</tagSet>" if tags is not None else ""
+    return (
+        f"<item><instanceId>{instance_id}</instanceId><instanceState><name>{state}</name></instanceState>"
+        f"{more}{tag_set}</item>"
+    )
+
+
+def instances_page(*instances: str, token: str = "") -> Any:
+    held = "".join(f"<item><instancesSet>{each}</instancesSet></item>" for each in instances)
+    return xml("DescribeInstances", f"<reservationSet>{held}</reservationSet>{_next(token)}")
+
+
+def tags_page(*tags: tuple[str, str, str], token: str = "") -> Any:
+    held = "".join(
+        f"<item><resourceId>{each}</resourceId><resourceType>instance</resourceType><key>{key}</key>"
+        f"<value>{value}</value></item>"
+        for each, key, value in tags
+    )
+    return xml("DescribeTags", f"<tagSet>{held}</tagSet>{_next(token)}")
+
+
+def _next(token: str) -> str:
+    return f"<nextToken>{token}</nextToken>" if token else ""
+
+
+@pytest.fixture
+def wire(line: tuple[Wire, Connection]) -> Wire:
+    return line[0]
+
+
+@pytest.fixture
+def ec2(line: tuple[Wire, Connection]) -> Ec2:
+    return Ec2(line[1])
+
+
+def only(wire: Wire, action: str) -> Request:
+    [request] = wire.of(action)
+    return request
+
+
+class TestDescribeInstances:
+    def test_all_instances_are_asked_for_by_the_thousand(self, wire: Wire, ec2: Ec2) -> None:
+        assert list(ec2.instances(CELL, [])) == []
+        request = only(wire, "DescribeInstances")
+        assert request.parameters == {"MaxResults": "1000"}
+        assert (request.service, request.region) == ("ec2", "eu-west-1")
+        assert request.host == "ec2.eu-west-1.amazonaws.com"
+
+    def test_filters(self, wire: Wire, ec2: Ec2) -> None:
+        wanted = [Filter("tag:Env", ("prod", "stag*")), Filter("instance-id", ("i-1",))]
+        assert list(ec2.instances(CELL, wanted)) == []
+        assert only(wire, "DescribeInstances").parameters == {
+            "MaxResults": "1000",
+            "Filter.1.Name": "tag:Env",
+            "Filter.1.Value.1": "prod",
+            "Filter.1.Value.2": "stag*",
+            "Filter.2.Name": "instance-id",
+            "Filter.2.Value.1": "i-1",
+        }
+
+    def test_ids_are_never_sent_as_ids(self, wire: Wire, ec2: Ec2) -> None:
+        """MaxResults and InstanceIds exclude each other, and one unknown id would fail the whole call."""
+        list(ec2.instances(CELL, [Filter("instance-id", ("i-1", "i-2"))]))
+        assert not any(name.startswith("InstanceId") for name in only(wire, "DescribeInstances").parameters)
+
+    def test_all_pages_are_read_empty_ones_too(self, wire: Wire, ec2: Ec2) -> None:
+        wire.reply(
+            "DescribeInstances",
+            instances_page(described("i-1"), token="a"),
+            instances_page(token="b"),
+            instances_page(described("i-2"), described("i-3")),
+        )
+        filters = [Filter("tag:Env", ("prod",))]
+        assert [each.instance_id for each in ec2.instances(CELL, filters)] == ["i-1", "i-2", "i-3"]
+        sent = [request.parameters for request in wire.of("DescribeInstances")]
+        assert [each.get("NextToken") for each in sent] == [None, "a", "b"]
+        assert all(each["Filter.1.Value.1"] == "prod" and each["MaxResults"] == "1000" for each in sent)
+
+    def test_a_page_token_that_comes_twice_is_an_error_not_a_loop(self, wire: Wire, ec2: Ec2) -> None:
+        wire.reply("DescribeInstances", instances_page(token="same"))
+        with pytest.raises(AwsError, match="twice") as caught:
+            list(ec2.instances(CELL, []))
+        assert (caught.value.code, caught.value.operation) == ("RepeatedPage", "DescribeInstances")
+
+    def test_an_error_on_a_later_page_is_raised(self, wire: Wire, ec2: Ec2) -> None:
+        wire.reply(
+            "DescribeInstances", instances_page(described("i-1"), token="a"), ec2_error("UnauthorizedOperation")
+        )
+        with pytest.raises(AwsError):
+            list(ec2.instances(CELL, []))
+
+    @pytest.mark.parametrize(
+        ("item", "expected"),
+        [
+            (
+                described("i-1"),
+                Instance(*PLACE, "i-1", "", "running", {}, 0, "linux"),
+            ),
+            (described("i-1", {}), Instance(*PLACE, "i-1", "", "running", {}, 0, "linux")),
+            (
+                described("i-1", {"Name": "web", "Env": "prod"}, state="stopped"),
+                Instance(*PLACE, "i-1", "web", "stopped", {}, 2, "linux"),
+            ),
+            (
+                described("i-1", {SSM_TAG: "True", CLAIM: "- keep", SSM_TAG.lower(): "x"}),
+                Instance(
+                    *PLACE,
+                    "i-1",
+                    "",
+                    "running",
+                    {SSM_TAG: "True", CLAIM: "- keep", SSM_TAG.lower(): "x"},
+                    3,
+                    "linux",
+                ),
+            ),
+            (
+                described("i-1", {"aws:autoscaling:groupName": "g", "aws:x": "y", "awsome": "z"}),
+                Instance(*PLACE, "i-1", "", "running", {}, 1, "linux"),
+            ),
+            (
+                described("i-1", more="<platform>windows</platform>"),
+                Instance(*PLACE, "i-1", "", "running", {}, 0, "windows"),
+            ),
+            (
+                described("i-1", {SSM_TAG: ""}, state="terminated"),
+                Instance(*PLACE, "i-1", "", "terminated", {SSM_TAG: ""}, 1, "linux"),
+            ),
+        ],
+        ids=["no-tags", "empty-tags", "name", "ours", "aws-tags", "windows", "empty-value"],
+    )
+    def test_what_is_kept_of_an_instance(self, wire: Wire, ec2: Ec2, item: str, expected: Instance) -> None:
+        wire.reply("DescribeInstances", instances_page(item))
+        assert list(ec2.instances(CELL, [])) == [expected]
+
+    def test_the_probe_asks_for_the_least(self, wire: Wire, ec2: Ec2) -> None:
+        assert ec2.probe(CELL)
+        assert only(wire, "DescribeInstances").parameters == {"MaxResults": "5"}
+
+
+def test_regions_are_those_enabled_in_the_account(wire: Wire, ec2: Ec2) -> None:
+    names = "".join(f"<item><regionName>{name}</regionName></item>" for name in ("us-east-1", "eu-west-1"))
+    wire.reply("DescribeRegions", xml("DescribeRegions", f"<regionInfo>{names}</regionInfo>"))
+    assert ec2.regions(CELL.account) == ["eu-west-1", "us-east-1"]
+    request = only(wire, "DescribeRegions")
+    assert request.parameters == {}
+    assert CELL.account in request.key
+
+
+class TestDescribeTags:
+    def test_request(self, wire: Wire, ec2: Ec2) -> None:
+        assert ec2.tags(CELL, ["i-1", "i-2"]) == {}
+        assert only(wire, "DescribeTags").parameters == {
+            "MaxResults": "1000",
+            "Filter.1.Name": "resource-id",
+            "Filter.1.Value.1": "i-1",
+            "Filter.1.Value.2": "i-2",
+            "Filter.2.Name": "key",
+            "Filter.2.Value.1": SSM_TAG,
+            "Filter.2.Value.2": f"{CLAIM_PREFIX}*",
+        }
+
+    def test_at_most_200_instances_a_request(self, wire: Wire, ec2: Ec2) -> None:
+        ids = [f"i-{number}" for number in range(401)]
+        ec2.tags(CELL, ids)
+        asked = [
+            [value for name, value in request.parameters.items() if name.startswith("Filter.1.Value")]
+            for request in wire.of("DescribeTags")
+        ]
+        assert [len(each) for each in asked] == [200, 200, 1]
+        assert [each for some in asked for each in some] == ids
+
+    def test_pages_are_put_together(self, wire: Wire, ec2: Ec2) -> None:
+        wire.reply(
+            "DescribeTags",
+            tags_page(("i-1", SSM_TAG, "True"), token="a"),
+            tags_page(token="b"),
+            tags_page(("i-1", CLAIM, "-"), ("i-2", SSM_TAG, "")),
+        )
+        assert ec2.tags(CELL, ["i-1", "i-2", "i-3"]) == {
+            "i-1": {SSM_TAG: "True", CLAIM: "-"},
+            "i-2": {SSM_TAG: ""},
+        }
+
+
+class TestWriting:
+    def test_create(self, wire: Wire, ec2: Ec2) -> None:
+        assert ec2.create_tags(CELL, ["i-1", "i-2"], {SSM_TAG: "True", CLAIM: "-"}) == "r-1"
+        assert only(wire, "CreateTags").parameters == {
+            "ResourceId.1": "i-1",
+            "ResourceId.2": "i-2",
+            "Tag.1.Key": SSM_TAG,
+            "Tag.1.Value": "True",
+            "Tag.2.Key": CLAIM,
+            "Tag.2.Value": "-",
+        }
+
+    def test_delete_names_key_and_value(self, wire: Wire, ec2: Ec2) -> None:
+        assert ec2.delete_tags(CELL, ["i-1"], {SSM_TAG: "True", CLAIM: ""}) == "r-1"
+        assert only(wire, "DeleteTags").parameters == {
+            "ResourceId.1": "i-1",
+            "Tag.1.Key": SSM_TAG,
+            "Tag.1.Value": "True",
+            "Tag.2.Key": CLAIM,
+            "Tag.2.Value": "",
+        }
+
+    @pytest.mark.parametrize("dry_run", [False, True])
+    def test_delete_without_tags_would_delete_them_all(self, wire: Wire, ec2: Ec2, dry_run: bool) -> None:
+        with pytest.raises(ValueError, match="every tag"):
+            ec2.delete_tags(CELL, ["i-1"], {}, dry_run=dry_run)
+        assert wire.requests == []
+
+    @pytest.mark.parametrize("action", ["CreateTags", "DeleteTags"])
+    def test_a_dry_run_that_would_succeed(self, wire: Wire, ec2: Ec2, action: str) -> None:
+        wire.reply(action, ec2_error("DryRunOperation", "Request would have succeeded", 412))
+        write = ec2.create_tags if action == "CreateTags" else ec2.delete_tags
+        assert write(CELL, ["i-1"], {SSM_TAG: "True"}, dry_run=True) == "r-error"
+        request = only(wire, action)
+        assert request.parameters["DryRun"] == "true"
+        assert (request.parameters["Tag.1.Key"], request.parameters["Tag.1.Value"]) == (SSM_TAG, "True")
+
+    def test_a_dry_run_that_would_not(self, wire: Wire, ec2: Ec2) -> None:
+        wire.reply("CreateTags", ec2_error("UnauthorizedOperation", "You are not authorized", 403))
+        with pytest.raises(AwsError, match="not authorized") as caught:
+            ec2.create_tags(CELL, ["i-1"], {SSM_TAG: "True"}, dry_run=True)
+        assert caught.value.kind is Kind.DENIED
+
+    def test_without_a_dry_run_its_error_is_an_error(self, wire: Wire, ec2: Ec2) -> None:
+        wire.reply("CreateTags", ec2_error("DryRunOperation", "Request would have succeeded", 412))
+        with pytest.raises(AwsError):
+            ec2.create_tags(CELL, ["i-1"], {SSM_TAG: "True"})
+
+    def test_the_request_id_of_a_refusal(self, wire: Wire, ec2: Ec2) -> None:
+        wire.reply("CreateTags", ec2_error("InvalidID", "The ID 'i-1' is not valid"))
+        with pytest.raises(AwsError) as caught:
+            ec2.create_tags(CELL, ["i-1"], {SSM_TAG: "True"})
+        assert (caught.value.request_id, caught.value.operation) == ("r-error", "CreateTags")
+
+
+NOT_FOUND = "InvalidInstanceID.NotFound"
+
+
+@pytest.mark.parametrize(
+    ("code", "message", "expected"),
+    [
+        (NOT_FOUND, "The instance ID 'i-0123456789abcdef0' does not exist", ["i-0123456789abcdef0"]),
+        (NOT_FOUND, "The instance IDs 'i-0a, i-0b' do not exist", ["i-0a", "i-0b"]),
+        (NOT_FOUND, "The instance IDs 'i-0a, i-0b, i-0c' do not exist", ["i-0a", "i-0b", "i-0c"]),
+        ("InvalidInstanceID.Malformed", 'Invalid id: "i-12"', ["i-12"]),
+        ("InvalidID", "The ID 'i-0123456789abcdef0' is not valid", ["i-0123456789abcdef0"]),
+        (NOT_FOUND, "No such instance", []),
+        ("UnauthorizedOperation", "not authorized on arn:aws:ec2:r:1:instance/i-0a", []),
+        ("TagLimitExceeded", "The maximum number of Tags for i-0a is 50", []),
+        ("IncorrectInstanceState", "The instance 'i-0a' is not in a valid state", []),
+    ],
+)
+def test_ids_named_missing(code: str, message: str, expected: list[str]) -> None:
+    assert ids_named_missing(AwsError(code, message)) == expected

@@ -1,0 +1,80 @@
+"""The documents name what there is, their links lead somewhere, and their JSON and TOML can be read."""
+
+from __future__ import annotations
+
+import json
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from cado_ops.cli.commands import COMMANDS
+from cado_ops.cli.options import ALL_OPTIONS
+from cado_ops.cli.settings import load
+from cado_ops.model import Outcome, Status
+from cado_ops.render.columns import layout
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
+REFERENCE = (ROOT / "docs" / "reference.md").read_text(encoding="utf-8")
+EXISTING, PLANNED = REFERENCE.split("\n## Planned\n")
+
+by_name = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+
+
+@by_name
+def test_links_lead_to_files(page: Path):
+    targets = re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8"))
+    inside = [target for target in targets if "://" not in target]
+    assert [target for target in inside if not (page.parent / target).exists()] == []
+
+
+@by_name
+def test_blocks_can_be_read(page: Path):
+    for language, block in re.findall(r"^```(\w+)\n(.*?)^```", page.read_text(encoding="utf-8"), re.DOTALL | re.M):
+        if language == "json":
+            json.loads(block)
+        if language == "toml":
+            tomllib.loads(block)
+
+
+def test_the_settings_in_the_documents_are_settings(tmp_path: Path):
+    for number, page in enumerate(PAGES):
+        for block in re.findall(r"^```toml\n(.*?)^```", page.read_text(encoding="utf-8"), re.DOTALL | re.M):
+            file = tmp_path / f"{number}.toml"
+            file.write_text(block)
+            assert load([each.setting for each in ALL_OPTIONS], {}, file, explicit=True).file
+
+
+def test_the_reference_has_every_command():
+    listed = set(re.findall(r"`cado-ops ([a-z][a-z-]*)", EXISTING))
+    assert set(COMMANDS) <= listed
+    assert listed - set(COMMANDS) == set()
+
+
+def test_the_reference_has_every_option():
+    named = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", EXISTING))
+    assert {each.setting.flag for each in ALL_OPTIONS} - named == set()
+
+
+def test_the_reference_names_no_option_that_is_not_there():
+    known = {each.setting.flag for each in ALL_OPTIONS} | {"--help", "--version", "--install-completion"}
+    assert set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", EXISTING)) - known == set()
+
+
+@pytest.mark.parametrize("command", ["tag-instances", "status", "targets", "runs list"])
+def test_the_reference_has_every_field(command: str):
+    rows = [line for line in EXISTING.splitlines() if line.startswith("|") and f"`{command}`" in line]
+    fields = layout(command, []).fields
+    assert any(all(f"`{name}`" in row for name in fields) for row in rows)
+
+
+def test_the_reference_has_every_outcome_and_status():
+    assert [word for word in (*Outcome, *Status) if f"`{word}`" not in EXISTING] == []
+
+
+def test_flags_only_are_named_as_such():
+    [line] = [line for line in EXISTING.splitlines() if line.startswith("- Flags only")]
+    assert [each.setting.flag for each in ALL_OPTIONS if each.setting.flag_only
+            and f"`{each.setting.flag}`" not in line] == []  # fmt: skip
