@@ -23,7 +23,7 @@ import boto3
 import botocore.session
 from botocore import xform_name
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError, CredentialRetrievalError
+from botocore.exceptions import BotoCoreError, ClientError, CredentialRetrievalError, InvalidRegionError
 from botocore.parsers import ResponseParserError
 from botocore.utils import JSONFileCache
 
@@ -84,9 +84,6 @@ class Connection:
             # "AWS STS Regional endpoints", AWS SDKs and Tools reference guide: tokens of the global endpoint do not
             # work in opt-in regions.
             core.set_config_variable("sts_regional_endpoints", "regional")
-            if os.environ.get("AWS_REGION"):
-                # The AWS CLI reads it before AWS_DEFAULT_REGION and the profile; botocore does not read it at all.
-                core.set_config_variable("region", os.environ["AWS_REGION"])
             if os.environ.get("AWS_REGION"):
                 # botocore knows AWS_DEFAULT_REGION alone; every other SDK and the AWS CLI put this one before it.
                 core.set_config_variable("region", os.environ["AWS_REGION"])
@@ -200,6 +197,8 @@ class Connection:
                         aws_access_key_id="chosen-per-request",
                         aws_secret_access_key="chosen-per-request",
                     )
+                except InvalidRegionError:
+                    raise UsageError(f"{region!r}, from the environment or the profile, is no region") from None
                 except ValueError as error:
                     raise UsageError(f"--endpoint-url: {error}") from error
                 except BotoCoreError as error:

@@ -145,7 +145,7 @@ class Retry:
 
         def wait(state: tenacity.RetryCallState) -> float:
             # Full jitter ("Exponential Backoff And Jitter", AWS Architecture Blog): callers spread out at once.
-            ceiling = min(LONGEST_WAIT, FIRST_WAIT * 2.0**state.attempt_number)
+            ceiling = min(LONGEST_WAIT, FIRST_WAIT * 2.0 ** (state.attempt_number - 1))
             return self._rng.uniform(0, ceiling)
 
         def stop(state: tenacity.RetryCallState) -> bool:

@@ -45,7 +45,11 @@ def carry_out(
     def new_run(proposal: Proposal) -> Journal:
         run_id = new_run_id(world.now(), lambda: secrets.token_hex(3))
         journal = Journal(session.given.journal_folder(), run_id)
-        write_plan(journal, proposal, world.now())
+        try:
+            write_plan(journal, proposal, world.now())
+        except BaseException:
+            journal.close()
+            raise
         session.run_id = run_id
         return journal
 

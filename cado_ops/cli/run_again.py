@@ -100,16 +100,21 @@ def _resume(session: Session, guards: Any, journal: Journal, record: RunRecord) 
         for key, change in before.items()
         if planned[key].outcome is Outcome.PLANNED and change.outcome not in settled
     }
-    seen = _read(session, list(todo.values()))
+    # A run that was cut off may not have seen what another case did at the same time (`plan.claims`).
+    unseen = [key for key, change in before.items() if change.outcome is Outcome.CHANGED and record.end is None]
+    seen = _read(session, [planned[key] for key in (*todo, *unseen)])
     lost, live = _unread(seen), _instances(seen)
 
     def again(key: Key) -> TagChange:
-        if key not in todo:
+        change = before[key] if key in unseen else todo.get(key)
+        if change is None or (key in unseen and change.cell in lost):
             return before[key]
-        change = todo[key]
         if change.cell in lost:
             return _not_read(change, lost[change.cell])
-        return plan_resume(change, live.get(key), begun=key in record.begun)
+        planned_again = plan_resume(change, live.get(key), begun=key in record.begun)
+        if key in unseen and planned_again.outcome is not Outcome.UNKNOWN:
+            return before[key]  # what became of it since is somebody else's doing
+        return planned_again
 
     changes = [again(key) for key in planned]
     proposal = _proposal(session, caller, record, changes, seen, {})
@@ -142,6 +147,11 @@ def _trusted(session: Session, name: str) -> RunRecord:
         )
     if not record.header:
         raise UsageError(f"{record.path.name} is no journal of a run")
+    if len(record.plan) != record.header["items"]:
+        raise RefusedError(
+            f"the run {record.run_id} was cut off while its plan was written: it changed nothing",
+            "run its command again: cado-ops runs list shows which it was",
+        )
     session.case = record.header.get("case")
     session.recorded_roles = record.header["roles"]
     return record

@@ -174,7 +174,7 @@ def _from_text(option: Option, text: str, where: str) -> str | int | bool | list
         case "int":
             if not re.fullmatch("-?[0-9]{1,9}", text.strip()):
                 raise UsageError(f"{where}: {shown(text)} is no whole number")
-            return int(text)
+            return int(text.strip())
         case "list":
             return split_commas([text], where)
         case _:

@@ -5,7 +5,7 @@ One thread works through one cell; cells run in parallel. Nothing here decides w
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -13,7 +13,7 @@ from cado_ops.aws.ec2 import FILTER_VALUES, Ec2, ids_named_missing
 from cado_ops.errors import AwsError, Kind
 from cado_ops.filters import Filter
 from cado_ops.journal import Journal
-from cado_ops.model import Cell, ErrorInfo, Instance, Outcome
+from cado_ops.model import CLAIM_PREFIX, SSM_TAG, Cell, ErrorInfo, Instance, Outcome
 from cado_ops.plan.change import TagChange
 from cado_ops.plan.claims import settle
 from cado_ops.plan.tagging import ENDED_STATES
@@ -68,11 +68,18 @@ class TagApplier:
         by_id = {change.instance_id: change for change in changes if change.instance_id not in ended}
         if not self.stopped() and self.clock() - read_at > FRESH_SECONDS:
             ended |= self._read_again(cell, by_id)
-        for call, tags, ids in _calls(by_id.values()):
-            # What failed, drifted or is open after one call gets no second one.
+        calls = _calls(by_id.values())
+        for number, (call, tags, ids) in enumerate(calls, 1):
+            # What failed, drifted or is open after one call gets no second one; what a first call was made for
+            # gets its second even after a stop.
             todo = [each for each in ids if each not in ended or ended[each].outcome is Outcome.CHANGED]
-            if todo and not self.stopped():
-                ended |= self._send(cell, call, tags, [by_id[each] for each in todo])
+            if self.stopped():
+                todo = [each for each in todo if each in ended]
+            if todo:
+                unfinished = {each for _, _, others in calls[number:] for each in others}
+                begun = any(each in ended for each in todo)
+                changes_now = [by_id[each] for each in todo]
+                ended |= self._send(cell, call, tags, changes_now, in_flight=begun, unfinished=unfinished)
         ended |= self._look_again(cell, ended)
         return [ended.get(change.instance_id, change) for change in changes]
 
@@ -96,6 +103,7 @@ class TagApplier:
         changes: Sequence[TagChange],
         *,
         in_flight: bool = False,
+        unfinished: Collection[str] = (),
     ) -> dict[str, TagChange]:
         ids = [change.instance_id for change in changes]
         self.journal.write("intent", account=cell.account, region=cell.region, call=call, tags=dict(tags), ids=ids)
@@ -112,7 +120,11 @@ class TagApplier:
                 # Without an answer nobody knows whether the request took effect: `_verify` looks.
                 open_ = error.kind is Kind.TRANSPORT
                 ended[change.instance_id] = change.ended(Outcome.UNKNOWN if open_ else Outcome.FAILED, _info(error))
-        self._record(cell, ended | {each: by for by in changes if (each := by.instance_id) in sent.not_sent}, sent)
+        not_sent = {each: by for by in changes if (each := by.instance_id) in sent.not_sent}
+        # With a second call to come, a change is not made yet: cut off here, it is to be looked at again.
+        halves = {each: by.ended(Outcome.UNKNOWN) for each, by in ended.items() if each in unfinished}
+        halves = {each: by for each, by in halves.items() if ended[each].outcome is Outcome.CHANGED}
+        self._record(cell, ended | not_sent | halves, sent)
         return ended
 
     def _insist(self, cell: Cell, sent: Sent, send: Callable[[list[str]], str | None]) -> None:
@@ -244,9 +256,13 @@ def _against(change: TagChange, live: Instance | None) -> TagChange:
 
 def _stands(change: TagChange, live: Mapping[str, str]) -> Outcome:
     """What is seen of a change: there (CHANGED), not yet (UNKNOWN), or something else again (DRIFTED)."""
-    if all(live.get(key) == value for key, value in change.after.items()):
+    keys = change.put.keys() | change.remove.keys()
+    if any(key.startswith(CLAIM_PREFIX) for key in live):
+        # As long as there is a claim, the SSM tag matters, whether this change touched it or not.
+        keys |= {SSM_TAG}
+    if all(live.get(key) == change.after[key] for key in keys):
         return Outcome.CHANGED
-    if all(live.get(key) in (change.before[key], value) for key, value in change.after.items()):
+    if all(live.get(key) in (change.before[key], change.after[key]) for key in keys):
         return Outcome.UNKNOWN
     return Outcome.DRIFTED
 

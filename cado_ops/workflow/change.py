@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
 
-from cado_ops.errors import LocalError
 from cado_ops.fanout import FanOut
 from cado_ops.journal import JOURNAL_VERSION, Journal
 from cado_ops.model import Caller, Cell, ErrorInfo, Failure, LeftOut, Outcome, Report, Status
@@ -127,15 +126,13 @@ class Machine:
             if change.outcome not in OPEN:
                 self.audience.item(change)
         ended: dict[tuple[Cell, str], TagChange] = {}
-        lost: LocalError | None = None
+        lost: Exception | None = None
         for done in fan.results(self.interrupts.stopped):
-            if isinstance(done.error, LocalError):
-                # The journal is gone: what is in flight ends, nothing else may begin.
-                lost = done.error
+            if done.error is not None:
+                # The journal is gone, or a fault of our own: what is in flight ends, nothing else may begin.
+                lost = lost or done.error
                 self.interrupts.stop()
                 continue
-            if done.error is not None:
-                raise done.error
             for change in done.value or ():
                 ended[change.cell, change.instance_id] = change
                 self.audience.item(change)
@@ -179,7 +176,7 @@ class Machine:
             items=[change.as_item() for change in changes],
             failures=list(proposal.failures),
         )
-        if not changes and status is Status.SUCCESS and guards.fail_empty:
+        if not changes and status in (Status.SUCCESS, Status.PLANNED) and guards.fail_empty:
             report.status = Status.PARTIAL
         return report
 
@@ -213,6 +210,8 @@ def write_plan(journal: Journal, proposal: Proposal, now: datetime) -> None:
         case=proposal.case,
         caller=proposal.caller.as_json(),
         started=stamp(now),
+        # So that a plan of which a part was lost in a crash is noticed.
+        items=len(proposal.changes),
         **proposal.header,
     )
     by_cell: dict[Cell, list[TagChange]] = {}

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import boto3
+import botocore.loaders
 import pytest
 
 from cado_ops.cli.app import main
@@ -80,6 +81,15 @@ class Cli:
         return sorted(self.journal.glob("*.jsonl"))
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _one_loader() -> Iterator[None]:
+    """Every command makes a session of its own, as a process does; the service models need be read only once."""
+    loader = botocore.loaders.create_loader()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("botocore.session.create_loader", lambda *_: loader)
+        yield
+
+
 @pytest.fixture(scope="session")
 def _server() -> Iterator[Sandbox]:
     with Sandbox() as sandbox:
@@ -108,9 +118,17 @@ def cli(sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cl
 
 
 @pytest.fixture
-def aws(sandbox: Sandbox) -> Callable[[str, str], Any]:
+def aws(sandbox: Sandbox) -> Iterator[Callable[[str, str], Any]]:
     """EC2 as the test itself sees it: a client for an account and a region."""
     made: dict[tuple[str, str], Any] = {}
+    reset = sandbox.reset
+
+    def forget() -> None:
+        # A reset forgets the sessions that the clients hold.
+        made.clear()
+        reset()
+
+    sandbox.reset = forget  # type: ignore[method-assign]
 
     def client(account: str, region: str) -> Any:
         if (account, region) not in made:
@@ -127,7 +145,8 @@ def aws(sandbox: Sandbox) -> Callable[[str, str], Any]:
             made[account, region] = boto3.client("ec2", region_name=region, **keys)
         return made[account, region]
 
-    return client
+    yield client
+    sandbox.reset = reset  # type: ignore[method-assign]
 
 
 @pytest.fixture

@@ -211,6 +211,13 @@ def test_aws_region_goes_before_aws_default_region(cli: Cli, monkeypatch: pytest
     assert cli.json("targets").json["items"][0]["region"] == "us-east-1"
 
 
+def test_a_region_that_is_none(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_REGION", "not a region")
+    result = cli("targets")
+    assert result.code == 2
+    assert "not a region" in result.err
+
+
 def test_an_endpoint_that_does_not_answer(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "2")
     result = cli.json("targets", "--endpoint-url", "http://127.0.0.1:9")

@@ -213,7 +213,7 @@ def test_waits_are_full_jitter_under_a_growing_ceiling() -> None:
             rig.run()
     for attempt in range(1, 8):
         waits = [rig.slept[attempt - 1] for rig in rigs]
-        ceiling = min(LONGEST_WAIT, FIRST_WAIT * 2.0**attempt)
+        ceiling = min(LONGEST_WAIT, FIRST_WAIT * 2.0 ** (attempt - 1))
         assert all(0 <= wait <= ceiling for wait in waits)
         assert min(waits) < ceiling * 0.1, "from nothing"
         assert max(waits) > ceiling * 0.9, "to the ceiling"

@@ -1,0 +1,280 @@
+"""Cut off at every journaled step, then resumed, or undone: the end state is exact, journal and AWS agree."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cado_ops.journal import Journal, read_run, seal
+from cado_ops.sandbox import apply_environment
+from tests.functional.conftest import IN_PROD, Cli
+
+WEB = ("--filter", "tag:Name=web-*", *IN_PROD)
+TAG = ("tag-instances", *WEB, "--case", "IR-42", "--yes")
+UNTAG = ("untag-instances", *WEB, "--case", "IR-42", "--yes")
+# More records than any of the commands writes: the last ones are complete runs.
+STEPS = range(1, 10)
+
+
+class PowerLoss(BaseException):
+    """Ends everything at once, as kill -9 does: nothing more is written."""
+
+
+@pytest.fixture
+def lose_power(monkeypatch: pytest.MonkeyPatch) -> Callable[[int, bool], None]:
+    """Arms it: power is lost at the n-th record, before it is written, or half-way (torn)."""
+    write = Journal.write
+
+    def arm(step: int, torn: bool) -> None:
+        count = itertools.count(1)
+
+        def lossy(self: Journal, record: str, **fields: Any) -> None:
+            if next(count) == step:
+                monkeypatch.setattr(Journal, "write", write)
+                if torn:
+                    body = {"record": record, "n": self._lines + 1, "prev": self._head, **fields}
+                    line, _ = seal(body)
+                    assert self._fd is not None
+                    os.write(self._fd, line[: len(line) // 2])
+                raise PowerLoss
+            write(self, record, **fields)
+
+        monkeypatch.setattr(Journal, "write", lossy)
+
+    return arm
+
+
+def prepare(cli: Cli, command: str, tmp_path: Path) -> tuple[str, ...]:
+    """Brings the world to where the command has something to do, and gives its arguments."""
+    plan = tmp_path / "plan.json"
+    if command == "tag":
+        return TAG
+    if command == "apply":
+        cli.json(*TAG[:-1], "--save-plan", str(plan))
+        return ("apply", str(plan), "--yes")
+    cli.json(*TAG)
+    if command == "undo":
+        # Runs of one second sort by chance.
+        return ("runs", "undo", cli.runs()[0].name.removesuffix(".jsonl"), "--yes")
+    return UNTAG
+
+
+def cut_off(cli: Cli, argv: tuple[str, ...]) -> tuple[bool, Path | None]:
+    """Whether the command was cut off, and the file of the run that it began."""
+    known = set(cli.runs())
+    try:
+        cli.json(*argv)
+    except PowerLoss:
+        return True, next(iter(set(cli.runs()) - known), None)
+    return False, None
+
+
+@pytest.mark.parametrize("torn", [False, True], ids=["before", "torn"])
+@pytest.mark.parametrize("command", ["tag", "untag", "undo", "apply"])
+def test_cut_off_and_resumed(
+    cli: Cli, sandbox: Any, tags: Any, lose_power: Any, tmp_path: Path, command: str, torn: bool
+) -> None:
+    argv = prepare(cli, command, tmp_path)
+    cli.json(*argv)
+    wanted = tags()
+    reached = 0
+    for step in STEPS:
+        sandbox.reset()
+        for path in cli.runs():
+            path.unlink()
+        argv = prepare(cli, command, tmp_path)
+        before = tags()
+        lose_power(step, torn)
+        was_cut, path = cut_off(cli, argv)
+        if not was_cut:
+            break
+        assert path is not None
+        reached += 1
+        run = read_run(path)
+        resumed = cli.json("runs", "resume", run.run_id, "--yes")
+        if not run.header or len(run.plan) < run.header["items"]:
+            assert resumed.code in (2, 4), "no whole plan: nothing was begun, so nothing is gone on with"
+            assert tags() == before
+            continue
+        assert resumed.code == 0, f"step {step}: {resumed.out}{resumed.err}"
+        assert tags() == wanted, f"step {step}"
+        assert resumed.json["run_id"] == run.run_id
+        again = read_run(path)
+        assert again.problems == []
+        assert all(result["outcome"] == "changed" for result in again.results.values())
+        shown = cli.json("runs", "show", run.run_id).json["items"]
+        assert {item["outcome"] for item in shown} == {"changed"}
+        assert cli.json("runs", "undo", run.run_id, "--yes").code == 0
+        assert tags() == before, f"step {step}: the undo of a resumed run"
+    assert reached >= 5
+
+
+@pytest.mark.parametrize("torn", [False, True], ids=["before", "torn"])
+@pytest.mark.parametrize("command", ["tag", "untag", "undo", "apply"])
+def test_cut_off_and_undone(
+    cli: Cli, sandbox: Any, tags: Any, lose_power: Any, tmp_path: Path, command: str, torn: bool
+) -> None:
+    for step in STEPS:
+        sandbox.reset()
+        for path in cli.runs():
+            path.unlink()
+        argv = prepare(cli, command, tmp_path)
+        before = tags()
+        lose_power(step, torn)
+        was_cut, path = cut_off(cli, argv)
+        if not was_cut:
+            break
+        assert path is not None
+        run = read_run(path)
+        undone = cli.json("runs", "undo", run.run_id, "--yes")
+        whole = run.header and len(run.plan) == run.header["items"]
+        assert undone.code == 0 if whole else undone.code in (2, 4), f"step {step}: {undone.out}"
+        assert tags() == before, f"step {step}"
+
+
+def test_cut_off_twice(cli: Cli, tags: Any, lose_power: Any) -> None:
+    """The resume is cut off as well, and resumed."""
+    lose_power(4, False)
+    _, path = cut_off(cli, TAG)
+    assert path is not None
+    name = path.name.removesuffix(".jsonl")
+    lose_power(2, True)
+    with pytest.raises(PowerLoss):
+        cli.json("runs", "resume", name, "--yes")
+    last = cli.json("runs", "resume", name, "--yes")
+    assert last.code == 0
+    assert tags()["web-01"]["CadoResponseSSMEnabled"] == "True"
+    run = read_run(path)
+    assert len(run.resumes) == 2
+    assert run.problems == []
+    assert cli.json("runs", "undo", name, "--yes").code == 0
+    assert "CadoResponseSSMEnabled" not in tags()["web-01"]
+
+
+def test_nothing_is_done_twice(cli: Cli, sandbox: Any, lose_power: Any) -> None:
+    lose_power(5, False)
+    _, path = cut_off(cli, TAG)
+    assert path is not None
+    sandbox.calls.clear()
+    cli.json("runs", "resume", "last", "--yes")
+    assert sum(call.action == "CreateTags" for call in sandbox.calls) == 1, "the second batch alone"
+    sandbox.calls.clear()
+    again = cli.json("runs", "resume", "last", "--yes")
+    assert again.code == 0
+    assert not [call for call in sandbox.calls if call.action in ("CreateTags", "DeleteTags")]
+    assert "nothing to be done" in again.err
+
+
+def test_what_somebody_else_did_meanwhile_is_left_alone(
+    cli: Cli, aws: Any, ids: Any, tags: Any, lose_power: Any
+) -> None:
+    lose_power(3, False)
+    cut_off(cli, TAG)
+    aws("222222222222", "eu-west-1").create_tags(
+        Resources=[ids()["web-01"]], Tags=[{"Key": "CadoResponseSSMEnabled", "Value": "False"}]
+    )
+    resumed = cli.json("runs", "resume", "last", "--yes")
+    assert resumed.code == 3
+    assert resumed.items()["web-01"]["outcome"] == "drifted"
+    assert resumed.items()["web-02"]["outcome"] == "changed"
+    assert tags()["web-01"]["CadoResponseSSMEnabled"] == "False"
+
+
+def test_a_resume_asks_again(cli: Cli, tags: Any, lose_power: Any) -> None:
+    lose_power(3, False)
+    cut_off(cli, TAG)
+    assert cli.json("runs", "resume", "last").code == 4
+    assert cli.json("runs", "resume", "last", "--yes", "--max-changes", "1").code == 4
+    assert "CadoResponseSSMEnabled" not in tags()["web-01"]
+    assert cli.json("runs", "resume", "last", "--yes").code == 0
+
+
+def test_expired_credentials_then_resume(cli: Cli, sandbox: Any, tags: Any) -> None:
+    def expire(request: Any) -> Any:
+        if request.action in ("CreateTags", "AssumeRole"):
+            return request.error("ExpiredToken", "The security token included in the request is expired", 400)
+        return None
+
+    seen: list[str] = []
+
+    def expire_late(request: Any) -> Any:
+        seen.append(request.action)
+        return expire(request) if "DescribeInstances" in seen else None
+
+    sandbox.intercept = expire_late
+    cut = cli.json(*TAG)
+    assert (cut.code, cut.json["status"]) == (1, "error")
+    assert {item["outcome"] for item in cut.json["items"]} == {"failed"}
+    sandbox.intercept = None
+    resumed = cli.json("runs", "resume", cut.json["run_id"], "--yes")
+    assert resumed.code == 0
+    assert tags()["web-01"]["CadoResponseSSMEnabled"] == "True"
+
+
+def test_an_interrupted_run_is_resumed(cli: Cli, sandbox: Any, tags: Any) -> None:
+    def interrupt(request: Any) -> None:
+        if request.action == "CreateTags":
+            sandbox.intercept = None
+            os.kill(os.getpid(), signal.SIGINT)
+
+    sandbox.intercept = interrupt
+    cut = cli.json(*TAG)
+    assert cut.code == 130
+    assert f"cado-ops runs resume {cut.json['run_id']}" in cli("runs", "list").out or cut.json["run_id"]
+    resumed = cli.json("runs", "resume", cut.json["run_id"], "--yes")
+    assert (resumed.code, resumed.json["summary"]["changed"]) == (0, 4)
+
+
+def test_a_run_that_is_at_work_can_be_neither_resumed_nor_undone(cli: Cli, lose_power: Any) -> None:
+    lose_power(4, False)
+    _, path = cut_off(cli, TAG)
+    assert path is not None
+    journal, _ = Journal.reopen(path)
+    try:
+        for command in ("resume", "undo"):
+            result = cli.json("runs", command, "last", "--yes")
+            assert (result.code, result.json["status"]) == (4, "refused")
+            assert "still at work" in result.json["failures"][0]["error"]["message"]
+    finally:
+        journal.close()
+    assert cli.json("runs", "resume", "last", "--yes").code == 0
+
+
+@pytest.mark.parametrize("moment", ["CreateTags", "DescribeTags"])
+def test_kill_9_for_real(cli: Cli, sandbox: Any, tags: Any, tmp_path: Path, moment: str) -> None:
+    """Another process, killed while a call is on its way, and its journal resumed from this one."""
+    reached: list[bool] = []
+
+    def hold(request: Any) -> None:
+        if request.action == moment:
+            reached.append(True)
+            time.sleep(0.5)
+
+    sandbox.intercept = hold
+    environ = apply_environment(sandbox.environment(), {**os.environ, "CADO_OPS_JOURNAL_DIR": str(cli.journal)})
+    child = subprocess.Popen([sys.executable, "-m", "cado_ops", *TAG], env=environ, stderr=subprocess.DEVNULL,
+                             stdout=subprocess.DEVNULL)  # fmt: skip
+    deadline = time.monotonic() + 30
+    while not reached and time.monotonic() < deadline:
+        time.sleep(0.01)
+    child.kill()
+    assert child.wait() == -signal.SIGKILL
+    time.sleep(0.6)  # the request that was on its way still takes effect
+    sandbox.intercept = None
+    resumed = cli.json("runs", "resume", "last", "--yes")
+    assert resumed.code == 0, resumed.out
+    assert {item["outcome"] for item in resumed.json["items"]} == {"changed"}
+    assert all(json.loads(line) for line in cli.runs()[0].read_text().splitlines())
+    assert tags()["web-02"]["CadoResponseSSMEnabled"] == "True"
+    assert cli.json("runs", "undo", "last", "--yes").code == 0
+    assert "CadoResponseSSMEnabled" not in tags()["web-02"]
