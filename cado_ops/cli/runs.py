@@ -1,4 +1,4 @@
-"""cado-ops runs: the journal, read back (list, show), and gone on with (undo, resume)."""
+"""cado-ops runs: the journal, read back (list, show, export), and gone on with (undo, resume)."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import typer
 
 from cado_ops.cli.options import AGAIN_OPTIONS, LIST_OPTIONS, SHOW_OPTIONS, takes
 from cado_ops.cli.run_again import resume_run, undo_run
+from cado_ops.cli.runs_export import export_runs
 from cado_ops.cli.session import Session, run
 from cado_ops.cli.world import World
 from cado_ops.errors import UsageError
@@ -89,6 +90,7 @@ def show_run(ctx: typer.Context, run_name: Run, *, flags: dict[str, Any]) -> int
 
 app.command("undo")(takes(AGAIN_OPTIONS)(undo_run))
 app.command("resume")(takes(AGAIN_OPTIONS)(resume_run))
+app.command("export")(export_runs)
 
 
 def _run_item(record: RunRecord) -> dict[str, Any]:

@@ -54,10 +54,10 @@ class CaseRun:
 def case_file(runs: Sequence[CaseRun], *, case: str | None, made: str, version: str) -> Iterator[str]:
     """The page, piece by piece. ``made`` is the time of the export, ``version`` that of this program."""
     title = f"Case {case}" if case else f"Run {runs[0].run_id}" if len(runs) == 1 else count(len(runs), "run")
-    yield _HEAD.format(csp=_CSP, title=_text(title), style=_STYLE)
+    yield _HEAD.format(csp=_CSP, title=escape(sanitize(title)), style=_STYLE)
     yield f"<header>\n<h1>{_text(title)}: what was changed in AWS</h1>\n"
-    yield f"<p>Made {_text(made)} by cado-ops {_text(version)} from its journal. All times are UTC.</p>\n</header>\n"
-    yield "<main>\n"
+    yield f"<p>Made {_text(made)} by cado-ops {_text(version)} from its journal. All times are UTC.</p>\n"
+    yield "</header>\n<main>\n"
     yield from _summary(runs)
     for number, run in enumerate(runs, 1):
         yield from _run(run, number)
@@ -104,16 +104,20 @@ def _run(run: CaseRun, number: int) -> Iterator[str]:
         yield "<p>&ldquo;After&rdquo; is what the run meant to leave; whether it did, the outcome says.</p>\n"
         heads = ("instance", "name", "account", "region", "action", "tags: before → after", "claims", "outcome",
                  "AWS requests", "remarks")  # fmt: skip
-        yield from _table("What was planned, and what became of it", heads, map(_item, run.items))
+        yield from _table("What was planned, and what became of it", heads, map(_item, _sorted(run.items)))
     else:
         yield "<p>None.</p>\n"
     yield "<h3>Failures</h3>\n"
     if run.failures:
-        heads = ("stage", "account", "region", "id", "error")
-        yield from _table("What could not be read or done", heads, map(_failure, run.failures))
+        columns = ("stage", "account", "region", "id", "error")
+        yield from _table("What could not be read or done", columns, map(_failure, run.failures))
     else:
         yield "<p>None.</p>\n"
     yield "</section>\n"
+
+
+def _sorted(items: Iterable[Fields]) -> list[Fields]:
+    return sorted(items, key=lambda item: [plain(item.get(key)) for key in ("account", "region", "instance_id")])
 
 
 def _facts(run: CaseRun) -> Iterator[tuple[str, str]]:
@@ -240,11 +244,11 @@ _KINDS = {
 }  # fmt: skip
 
 _WORTH = """<h2>What this page is worth</h2>
-<p>Each line of a journal carries a hash of itself and of the line before, so that a line changed afterwards is found.
-The head is the last of these hashes: put it on record where nobody can change it later. Without that, the chain says
-nothing against somebody who can write the whole file anew.</p>
-<p>This page is for people. What can be verified is the journal itself (<code>cado-ops runs show RUN --verify</code>) or
-its export (<code>cado-ops runs export RUN</code>).</p>
+<p>Each line of a journal carries a hash of itself and of the line before, so that a line changed afterwards is
+found. The head is the last of these hashes: put it on record where nobody can change it later. Without that, the
+chain says nothing against somebody who can write the whole file anew.</p>
+<p>This page is for people. What can be verified is the journal itself
+(<code>cado-ops runs show RUN --verify</code>) or its export (<code>cado-ops runs export RUN</code>).</p>
 """
 
 _STYLE = """

@@ -13,7 +13,20 @@ from cado_ops.cli.app import main
 from cado_ops.cli.commands import COMMANDS
 from cado_ops.cli.options import ALL_OPTIONS
 
-NAMES = ["tag-instances", "untag-instances", "status", "targets", "runs", "runs list", "runs show", "sandbox"]
+NAMES = [
+    "tag-instances",
+    "untag-instances",
+    "status",
+    "targets",
+    "runs",
+    "runs list",
+    "runs show",
+    "runs undo",
+    "runs resume",
+    "runs export",
+    "apply",
+    "sandbox",
+]
 
 
 def _help(*argv: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> str:

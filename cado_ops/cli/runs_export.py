@@ -1,0 +1,298 @@
+"""cado-ops runs export: runs as evidence, for machines to verify or for people to read. Asks AWS nothing."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Annotated, Any, TextIO
+
+import typer
+
+from cado_ops import __version__
+from cado_ops.cli.options import CLAIM_OPTIONS, JOURNAL_OPTION, OUTPUT, OUTPUT_OPTIONS, CliOption, takes
+from cado_ops.cli.session import Session, run
+from cado_ops.cli.settings import Option
+from cado_ops.cli.world import World
+from cado_ops.errors import LocalError, UsageError
+from cado_ops.journal import RunRecord, find_run, is_open, read_run, run_files, unseal
+from cado_ops.model import CLAIM_PREFIX, Report, Status
+from cado_ops.render.case_file import CaseRun, case_file
+from cado_ops.render.text import count, plain
+
+EXPORT_VERSION = 1
+FORMATS = ("jsonl", "html")
+# A run at work writes while it is read. It waits for the disk at each line, so there is time between two of them.
+ATTEMPTS = 20
+PLACE = ("account", "region", "instance_id")
+Key = tuple[str, str, str]
+
+EXPORT_OPTIONS = (
+    replace(CLAIM_OPTIONS[0], help="All runs of this case, oldest first."),
+    CliOption(Option("format", flag_only=True), "jsonl (the journal itself) or html (a page). Default: jsonl.",
+              OUTPUT, "FORMAT"),
+    CliOption(Option("out", flag_only=True), "Write to this file, which must not be there yet.", OUTPUT, "FILE"),
+    JOURNAL_OPTION,
+    *(each for each in OUTPUT_OPTIONS if each.name in ("debug", "config")),
+)  # fmt: skip
+
+Runs = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="[RUN]...", help="Run ids, the beginnings of some, or last.", show_default=False),
+]
+
+
+@takes(EXPORT_OPTIONS)
+def export_runs(ctx: typer.Context, runs: Runs = None, *, flags: dict[str, Any]) -> int:
+    """Runs as a case file: the journal's own lines, which can be verified, or one HTML page, to be printed.
+
+    Put the head that is named for each run on record somewhere else. Asks AWS nothing.
+
+    Example: cado-ops runs export --of-case IR-42 --format html --out IR-42.html
+    """
+    world: World = ctx.obj
+    form, out = (flags.pop(name) for name in ("format", "out"))
+    form = "jsonl" if form is None else form
+
+    def body(session: Session) -> Report:
+        if form not in FORMATS:
+            raise UsageError(f"--format is {form!r}: it takes {', '.join(FORMATS)}")
+        folder = session.given.journal_folder()
+        of_case = session.given.of_case()
+        files, complete = _chosen(session, folder, runs or [], of_case)
+        exports = list(map(_read, files))
+        make = _jsonl if form == "jsonl" else lambda each: _html(each, of_case, world)
+        document = b"".join(make(exports))
+        if out is None:
+            _write(world.stdout, document)
+        else:
+            _write_file(Path(out), document, folder)
+        for export in exports:
+            _say(session, export)
+        return Report(
+            "runs export",
+            Status.SUCCESS if complete and all(each.verified for each in exports) else Status.PARTIAL,
+            summary={"runs": len(exports), "lines": sum(len(export.lines) for export in exports)},
+            notes=["put these heads on record, where nobody who can write to the journal can change them"],
+        )
+
+    # What is on stdout is the document, and no report: that is told on stderr alone.
+    return run("runs export", flags | {"output": "table"}, replace(world, stdout=io.StringIO()), body)
+
+
+@dataclass(frozen=True)
+class _Export:
+    """A run's file: its whole lines as they stand, and what they say."""
+
+    record: RunRecord
+    lines: list[bytes]
+
+    @property
+    def verified(self) -> bool:
+        """A torn line is the mark of a crash: it was never part of the chain."""
+        return not self.record.edits
+
+
+def _chosen(session: Session, folder: Path, names: Sequence[str], case: str | None) -> tuple[list[Path], bool]:
+    """The files to export, and whether they are all that belong together. Raises UsageError."""
+    if bool(names) == (case is not None):
+        raise UsageError("give either runs or --of-case", "cado-ops runs list shows which there are")
+    if case is None:
+        return list(dict.fromkeys(find_run(folder, name) for name in names)), True
+    files, complete = [], True
+    for path in run_files(folder):
+        record = read_run(path)
+        if record.header.get("case") == case:
+            files.append(path)
+        elif record.edits and not _begins_well(path):
+            session.warn(f"{path.name}: its first line was changed, so its case is not known: left out")
+            complete = False
+        elif _changed_claims(record, case):
+            whose = plain(record.header.get("case")) or "no case"
+            session.warn(f"{record.run_id}, of {whose}, changed claims of {case}: left out; name runs to add it")
+    if not files:
+        raise UsageError(f"there is no run of the case {case} in {folder}", "cado-ops runs list shows all runs")
+    return files, complete
+
+
+def _begins_well(path: Path) -> bool:
+    """Whether the first line, which names the case, is as it was written."""
+    try:
+        unseal(path.read_bytes().partition(b"\n")[0], "")
+    except (ValueError, KeyError, TypeError):
+        return False
+    return True
+
+
+def _changed_claims(record: RunRecord, case: str) -> bool:
+    """Whether the run ended or changed a claim of this case, though it was made for another, or for none."""
+    tag = CLAIM_PREFIX + case
+    begun = set(map(_names, record.begun))
+    return any(
+        _tags(line, "tags_before").get(tag) != _tags(line, "tags_after").get(tag)
+        for line in record.plan
+        if isinstance(line, dict) and _key(line) in begun
+    )
+
+
+def _read(path: Path) -> _Export:
+    """The run, and the very bytes that it was read from. Raises LocalError, UsageError."""
+    try:
+        raw = path.read_bytes()
+        for _ in range(ATTEMPTS):
+            record, before, raw = read_run(path), raw, path.read_bytes()
+            if raw == before:
+                break
+        else:
+            raise LocalError(f"the run {path.name} is at work, and writes too fast to be read", "try again later")
+    except OSError as error:
+        raise LocalError(f"the journal {path} cannot be read: {error.strerror}") from error
+    lines = raw.split(b"\n")[:-1]
+    if not lines:
+        raise UsageError(f"{path.name} is no journal of a run")
+    return _Export(record, lines)
+
+
+def _jsonl(exports: Sequence[_Export]) -> Iterator[bytes]:
+    """A line about each run, then the run's own lines, byte for byte."""
+    for export in exports:
+        record = export.record
+        about = {
+            "export": EXPORT_VERSION,
+            "run_id": record.run_id,
+            "lines": len(export.lines),
+            "head": record.head,
+            "verified": export.verified,
+            "problems": record.problems,
+            "torn": record.torn.decode("latin-1") or None,
+        }
+        yield json.dumps(about).encode() + b"\n"
+        yield from (line + b"\n" for line in export.lines)
+
+
+def _html(exports: Sequence[_Export], case: str | None, world: World) -> Iterator[bytes]:
+    made = f"{world.now():%Y-%m-%dT%H:%M:%SZ}"
+    for piece in case_file(list(map(_case_run, exports)), case=case, made=made, version=__version__):
+        yield piece.encode()
+
+
+def _case_run(export: _Export) -> CaseRun:
+    record = export.record
+    end = record.end or {}
+    at_work = record.end is None and is_open(record.path)
+    return CaseRun(
+        run_id=record.run_id,
+        status="at work" if at_work else end.get("status", str(Status.INTERRUPTED)),
+        head=record.head,
+        lines=len(export.lines),
+        verified=export.verified,
+        problems=record.problems,
+        header=record.header,
+        end=end,
+        resumes=record.resumes,
+        recovered=[
+            number for number, line in enumerate(export.lines, 1) if line.startswith(b'{"record":"recovered"')
+        ],
+        items=_items(record, _requests(export.lines)),
+        failures=record.failures,
+    )
+
+
+def _items(record: RunRecord, requests: dict[Key, list[str]]) -> list[dict[str, Any]]:
+    """The planned changes, each with what became of it. What was edited may have any shape."""
+    results = {_names(key): result for key, result in record.results.items() if isinstance(result, dict)}
+    items = {_key(line): line for line in record.plan if isinstance(line, dict)}
+    # What was done stands even where the plan of it was edited away.
+    items |= {key: dict(zip(PLACE, key, strict=True)) for key in results if key not in items}
+    shown = ("outcome", "error", "warnings", "tags_after")
+    return [
+        line
+        | {name: value for name, value in results.get(key, {}).items() if name in shown}
+        | {"requests": requests.get(key, [])}
+        for key, line in items.items()
+    ]
+
+
+def _requests(lines: Sequence[bytes]) -> dict[Key, list[str]]:
+    """Each instance's calls that AWS answered, with AWS's request id: CloudTrail has them under it.
+
+    A later outcome without one (a second look) takes nothing away.
+    """
+    found: dict[Key, list[str]] = {}
+    calls: dict[tuple[str, str], str] = {}
+    for line in lines:
+        with suppress(ValueError):
+            match json.loads(line):
+                # In a cell one call follows the other.
+                case {"record": "intent", "account": account, "region": region, "call": call}:
+                    calls[str(account), str(region)] = str(call)
+                case {"record": "outcome", "account": account, "region": region, "results": {**results}}:
+                    cell = (str(account), str(region))
+                    for instance_id, result in results.items():
+                        if isinstance(result, dict) and result.get("request_id"):
+                            told = f"{calls.get(cell, '')} {result['request_id']}".strip()
+                            found.setdefault(_names((*cell, instance_id)), []).append(told)
+    return found
+
+
+def _key(line: dict[str, Any]) -> Key:
+    return _names(line.get(name) for name in PLACE)
+
+
+def _names(key: Iterable[Any]) -> Key:
+    account, region, instance_id = map(str, key)
+    return account, region, instance_id
+
+
+def _tags(line: dict[str, Any], when: str) -> dict[str, Any]:
+    tags = line.get(when)
+    return tags if isinstance(tags, dict) else {}
+
+
+def _say(session: Session, export: _Export) -> None:
+    record = export.record
+    for problem in record.problems:
+        session.warn(f"{record.path.name}: {problem}")
+    if record.end is None:
+        session.warn(f"{record.path.name}: the run has no end: it is still at work, or was cut off")
+    verdict = "verified" if export.verified else "NOT verified"
+    session.remark(f"run {record.run_id}: {count(len(export.lines), 'line')}, {verdict}, head {record.head}")
+
+
+def _write(stream: TextIO, document: bytes) -> None:
+    """As bytes where the stream has any: what is hashed must not pass through line ends and encodings."""
+    binary = getattr(stream, "buffer", None)
+    if binary is None:
+        stream.write(document.decode("utf-8", "surrogateescape"))
+        return
+    stream.flush()
+    binary.write(document)
+    binary.flush()
+
+
+def _write_file(path: Path, document: bytes, journal: Path) -> None:
+    """A new file for this user alone."""
+    if path.resolve().parent == journal.resolve():
+        raise UsageError(f"--out: {journal} is for the journal alone", "choose another folder")
+    try:
+        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o600)
+    except FileExistsError:
+        raise UsageError(f"--out: {path} is there already", "choose another name") from None
+    except (OSError, ValueError) as error:
+        raise _unwritable(path, error) from error
+    try:
+        with os.fdopen(fd, "wb") as file:
+            file.write(document)
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as error:
+        path.unlink(missing_ok=True)
+        raise _unwritable(path, error) from error
+
+
+def _unwritable(path: Path, error: Exception) -> LocalError:
+    return LocalError(f"--out: {path} cannot be written: {getattr(error, 'strerror', None) or error}")
