@@ -76,7 +76,7 @@ def export_runs(ctx: typer.Context, runs: Runs = None, *, flags: dict[str, Any])
         return Report(
             "runs export",
             Status.SUCCESS if complete and all(each.verified for each in exports) else Status.PARTIAL,
-            summary={"runs": len(exports), "lines": sum(len(export.lines) for export in exports)},
+            summary={"exported": len(exports)},
             notes=["put these heads on record, where nobody who can write to the journal can change them"],
         )
 

@@ -104,13 +104,15 @@ def _run(run: CaseRun, number: int) -> Iterator[str]:
         yield "<p>&ldquo;After&rdquo; is what the run meant to leave; whether it did, the outcome says.</p>\n"
         heads = ("instance", "name", "account", "region", "action", "tags: before → after", "claims", "outcome",
                  "AWS requests", "remarks")  # fmt: skip
-        yield from _table("What was planned, and what became of it", heads, map(_item, _sorted(run.items)))
+        yield from _table(
+            f"{run.run_id}: what was planned, and what became of it", heads, map(_item, _sorted(run.items))
+        )
     else:
         yield "<p>None.</p>\n"
     yield "<h3>Failures</h3>\n"
     if run.failures:
         columns = ("stage", "account", "region", "id", "error")
-        yield from _table("What could not be read or done", columns, map(_failure, run.failures))
+        yield from _table(f"{run.run_id}: what could not be read or done", columns, map(_failure, run.failures))
     else:
         yield "<p>None.</p>\n"
     yield "</section>\n"
@@ -206,8 +208,9 @@ def _command_line(argv: Any) -> str:
 
 def _table(caption: str, heads: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
     """A table of cells that are HTML already; the first of each row names it."""
-    yield f'<div class="wide" role="region" tabindex="0" aria-label="{caption}">\n<table>\n'
-    yield f"<caption>{caption}</caption>\n<thead>\n<tr>"
+    name = escape(sanitize(caption))
+    yield f'<div class="wide" role="region" tabindex="0" aria-label="{name}">\n<table>\n'
+    yield f"<caption>{name}</caption>\n<thead>\n<tr>"
     yield from (f'<th scope="col">{head}</th>' for head in heads)
     yield "</tr>\n</thead>\n<tbody>\n"
     for first, *others in rows:

@@ -64,7 +64,7 @@ def prepare(cli: Cli, command: str, tmp_path: Path) -> tuple[str, ...]:
         return ("apply", str(plan), "--yes")
     cli.json(*TAG)
     if command == "undo":
-        # Runs of one second sort by chance.
+        # By its id: there may be several runs of one second.
         return ("runs", "undo", cli.runs()[0].name.removesuffix(".jsonl"), "--yes")
     return UNTAG
 

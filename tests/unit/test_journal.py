@@ -429,12 +429,14 @@ class TestGoingOn:
 
 
 class TestLookup:
-    IDS = ("20261122T080000Z-aaaaaa", "20261123T174501Z-7f3a9c", "20261123T174501Z-7f3b00")
+    # The last two are of one second: the order of writing decides, not that of the letters.
+    IDS = ("20261122T080000Z-aaaaaa", "20261123T174501Z-7f3b00", "20261123T174501Z-7f3a9c")
+    WRITTEN = (9_000_000_000, 1_000_000_000, 1_000_000_001)
 
     @pytest.fixture
     def runs(self, folder: Path) -> Path:
-        for run_id in reversed(self.IDS):
-            write_run(folder, run_id)
+        for run_id, written in zip(self.IDS, self.WRITTEN, strict=True):
+            os.utime(write_run(folder, run_id), ns=(written, written))
         (folder / "notes.txt").write_text("no run")
         return folder
 
@@ -443,7 +445,7 @@ class TestLookup:
 
     @pytest.mark.parametrize(
         ("name", "index"),
-        [("last", 2), ("20261122", 0), ("20261123T174501Z-7f3a", 1), (IDS[1], 1), (IDS[2], 2)],
+        [("last", 2), ("20261122", 0), ("20261123T174501Z-7f3a", 2), (IDS[1], 1), (IDS[2], 2)],
     )
     def test_found(self, runs: Path, name: str, index: int) -> None:
         assert read_run(find_run(runs, name)).run_id == self.IDS[index]

@@ -1,0 +1,134 @@
+"""Journals read back: all runs of a folder, one run whole, and what is wrong with its file."""
+
+from __future__ import annotations
+
+import json
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from cado_ops.errors import LocalError, UsageError
+from cado_ops.journal.chain import JOURNAL_VERSION, unseal
+
+SUFFIX = ".jsonl"
+# 20261123T174501Z, at the beginning of a run id.
+_STAMP = 16
+
+
+@dataclass
+class RunRecord:
+    """A run as its file tells it. ``head`` is the last line's hash, ``torn`` what a crash left of one more.
+
+    ``results`` has the last known result of each (account, region, instance id) that the run began to change:
+    {"outcome", "error", "warnings", "tags_after", "request_id"}. ``begun`` are those with an intent; an intent
+    without an outcome leaves the outcome ``unknown``.
+    """
+
+    path: Path
+    header: dict[str, Any] = field(default_factory=dict)
+    plan: list[dict[str, Any]] = field(default_factory=list)
+    failures: list[dict[str, Any]] = field(default_factory=list)
+    results: dict[tuple[str, str, str], dict[str, Any]] = field(default_factory=dict)
+    begun: set[tuple[str, str, str]] = field(default_factory=set)
+    resumes: list[dict[str, Any]] = field(default_factory=list)
+    end: dict[str, Any] | None = None
+    head: str = ""
+    lines: int = 0
+    torn: bytes = b""
+    edits: list[str] = field(default_factory=list)
+
+    @property
+    def run_id(self) -> str:
+        return self.path.name.removesuffix(SUFFIX)
+
+    @property
+    def problems(self) -> list[str]:
+        """What is wrong with the file: lines that were changed, and a last one that a crash tore."""
+        torn = [f"line {self.lines + 1} is torn: the run was cut off while it was written"] if self.torn else []
+        return self.edits + torn
+
+
+def read_run(path: Path) -> RunRecord:
+    """Reads a run's file whole; what is wrong with it stands in its ``problems``. Raises LocalError, UsageError."""
+    run = RunRecord(path)
+    try:
+        lines = path.read_bytes().split(b"\n")
+    except OSError as error:
+        raise LocalError(f"the journal {path} cannot be read: {error.strerror}") from error
+    run.torn = lines[-1]
+    changed = False
+    for number, line in enumerate(lines[:-1], 1):
+        try:
+            body = unseal(line, run.head)
+        except (ValueError, KeyError, TypeError) as error:
+            run.edits.append(f"line {number} was changed: {error}")
+            changed = True
+            with suppress(ValueError, KeyError, TypeError, AttributeError):
+                body = json.loads(line)
+                if isinstance(body, dict):
+                    _take(run, body)
+            run.head = line[-66:-2].decode("ascii", "replace")
+            continue
+        run.head, run.lines = body["hash"], number
+        _take(run, body)
+    version = run.header.get("format_version")
+    if version is not None and version != JOURNAL_VERSION and not changed:
+        raise UsageError(f"{path.name} has journal format {version}; this version reads {JOURNAL_VERSION}")
+    return run
+
+
+def _take(run: RunRecord, body: dict[str, Any]) -> None:
+    match body.get("record"):
+        case "run":
+            run.header = body
+        case "plan":
+            run.plan += body["changes"]
+        case "failure":
+            run.failures.append(body["failure"])
+        case "intent":
+            unknown = {"outcome": "unknown", "error": None, "warnings": ["no outcome was journaled"]}
+            for instance_id in body["ids"]:
+                key = (body["account"], body["region"], instance_id)
+                run.begun.add(key)
+                run.results[key] = unknown
+        case "outcome":
+            for instance_id, result in body["results"].items():
+                run.results[body["account"], body["region"], instance_id] = result
+        case "resume":
+            run.resumes.append(body)
+            run.end = None
+        case "end":
+            run.end = body
+        case "recovered":
+            pass
+        case other:
+            run.edits.append(f"a record of the unknown kind {other!r}")
+
+
+def run_files(folder: Path) -> list[Path]:
+    """The files of all runs, oldest first; none where the folder is not there.
+
+    Runs of the same second are ordered by when they were last written to.
+    """
+    if not folder.is_dir():
+        return []
+    files = [path for path in folder.iterdir() if path.name.endswith(SUFFIX)]
+    return sorted(files, key=lambda path: (path.name[:_STAMP], path.stat().st_mtime_ns, path.name))
+
+
+def find_run(folder: Path, name: str) -> Path:
+    """The file of the run that ``name`` means: ``last``, a run id, or a prefix that only one has.
+
+    Raises UsageError.
+    """
+    files = run_files(folder)
+    if name == "last" and files:
+        return files[-1]
+    matching = [path for path in files if path.name.startswith(name)]
+    exact = [path for path in matching if path.name == name + SUFFIX]
+    if exact or len(matching) == 1:
+        return (exact or matching)[0]
+    if matching:
+        raise UsageError(f"{len(matching)} runs begin with {name!r}", "give more of the run id: cado-ops runs list")
+    raise UsageError(f"there is no run {name!r} in {folder}", "cado-ops runs list shows which there are")
