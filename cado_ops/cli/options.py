@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Any, Literal
 
 import typer
@@ -108,7 +108,7 @@ SELECT_OPTIONS = (
 )  # fmt: skip
 
 CLAIM_OPTIONS = (
-    _option("of-case", WHICH, "The instances that this case has claimed.", metavar="CASE", flag_only=True),
+    _option("of-case", WHICH, "What this case has claimed.", metavar="CASE", flag_only=True),
     _option("expired", WHICH, "The instances with a claim whose time has come.", kind="bool", flag_only=True),
 )
 
@@ -160,14 +160,25 @@ UNTAG_OPTIONS = (*SELECT_OPTIONS, *CLAIM_OPTIONS, *SCOPE_OPTIONS, CASE_OPTION, *
 RUNS_OPTIONS = (JOURNAL_OPTION, *OUTPUT_OPTIONS)
 VERIFY_OPTION = _option("verify", OUTPUT, "Check the chain of hashes, and fail where it is broken.", kind="bool")
 SHOW_OPTIONS = (VERIFY_OPTION, *RUNS_OPTIONS)
-LIST_OPTIONS = (CLAIM_OPTIONS[0], *RUNS_OPTIONS)
+OF_CASE_OPTION = replace(CLAIM_OPTIONS[0], help="The runs made for this case.")
+EXPORT_OPTIONS = (
+    OF_CASE_OPTION,
+    _option("format", OUTPUT, "jsonl (the journal itself) or html (a page). Default: jsonl.", metavar="FORMAT",
+            flag_only=True),
+    _option("out", OUTPUT, "Write to this file, which must not be there yet.", metavar="FILE", flag_only=True),
+    JOURNAL_OPTION,
+    *(each for each in OUTPUT_OPTIONS if each.name in ("debug", "config")),
+)  # fmt: skip
+LIST_OPTIONS = (OF_CASE_OPTION, *RUNS_OPTIONS)
 # What goes on with a saved plan or a run has its scope and its roles from there.
 AGAIN_OPTIONS = (
     *(each for each in CHANGE_OPTIONS if each.name in ("dry-run", "yes", "max-changes")),
     *RUNS_OPTIONS, *CONNECTION_OPTIONS,
 )  # fmt: skip
 
-ALL_OPTIONS = tuple({each.name: each for each in (*TAG_OPTIONS, *UNTAG_OPTIONS, *SHOW_OPTIONS)}.values())
+ALL_OPTIONS = tuple(
+    {each.name: each for each in (*TAG_OPTIONS, *UNTAG_OPTIONS, *SHOW_OPTIONS, *EXPORT_OPTIONS)}.values()
+)
 
 Body = Callable[..., int]
 

@@ -72,11 +72,11 @@ def show_run(ctx: typer.Context, run_name: Run, *, flags: dict[str, Any]) -> int
             planned=sum(line["outcome"] == "planned" for line in record.plan),
         )
         verify = session.given.flag("verify")
-        if verify and not record.problems:
+        if verify and not record.edits:
             session.remark(f"verified: {record.lines} lines, head {record.head}")
         return Report(
             "runs show",
-            Status.PARTIAL if verify and record.problems else Status.SUCCESS,
+            Status.PARTIAL if verify and record.edits else Status.SUCCESS,
             run_id=record.run_id,
             case=header.get("case"),
             caller=Caller(**header["caller"]),

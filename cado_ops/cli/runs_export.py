@@ -14,9 +14,8 @@ from typing import Annotated, Any, TextIO
 import typer
 
 from cado_ops import __version__
-from cado_ops.cli.options import CLAIM_OPTIONS, JOURNAL_OPTION, OUTPUT, OUTPUT_OPTIONS, CliOption, takes
+from cado_ops.cli.options import EXPORT_OPTIONS, takes
 from cado_ops.cli.session import Session, run
-from cado_ops.cli.settings import Option
 from cado_ops.cli.world import World
 from cado_ops.errors import LocalError, UsageError
 from cado_ops.journal import RunRecord, find_run, is_open, read_run, run_files, unseal
@@ -26,19 +25,8 @@ from cado_ops.render.text import count, plain
 
 EXPORT_VERSION = 1
 FORMATS = ("jsonl", "html")
-# A run at work writes while it is read. It waits for the disk at each line, so there is time between two of them.
-ATTEMPTS = 20
 PLACE = ("account", "region", "instance_id")
 Key = tuple[str, str, str]
-
-EXPORT_OPTIONS = (
-    replace(CLAIM_OPTIONS[0], help="All runs of this case, oldest first."),
-    CliOption(Option("format", flag_only=True), "jsonl (the journal itself) or html (a page). Default: jsonl.",
-              OUTPUT, "FORMAT"),
-    CliOption(Option("out", flag_only=True), "Write to this file, which must not be there yet.", OUTPUT, "FILE"),
-    JOURNAL_OPTION,
-    *(each for each in OUTPUT_OPTIONS if each.name in ("debug", "config")),
-)  # fmt: skip
 
 Runs = Annotated[
     list[str] | None,
@@ -55,8 +43,8 @@ def export_runs(ctx: typer.Context, runs: Runs = None, *, flags: dict[str, Any])
     Example: cado-ops runs export --of-case IR-42 --format html --out IR-42.html
     """
     world: World = ctx.obj
-    form, out = (flags.pop(name) for name in ("format", "out"))
-    form = "jsonl" if form is None else form
+    form = "jsonl" if flags["format"] is None else flags["format"]
+    out = flags["out"]
 
     def body(session: Session) -> Report:
         if form not in FORMATS:
@@ -140,18 +128,15 @@ def _changed_claims(record: RunRecord, case: str) -> bool:
 
 
 def _read(path: Path) -> _Export:
-    """The run, and the very bytes that it was read from. Raises LocalError, UsageError."""
+    """The run, and the bytes that it was read from. Raises LocalError, UsageError."""
+    record = read_run(path)
     try:
-        raw = path.read_bytes()
-        for _ in range(ATTEMPTS):
-            record, before, raw = read_run(path), raw, path.read_bytes()
-            if raw == before:
-                break
-        else:
-            raise LocalError(f"the run {path.name} is at work, and writes too fast to be read", "try again later")
+        lines = path.read_bytes().split(b"\n")[:-1]
     except OSError as error:
         raise LocalError(f"the journal {path} cannot be read: {error.strerror}") from error
-    lines = raw.split(b"\n")[:-1]
+    if not record.edits:
+        # A run at work may have added some since.
+        lines = lines[: record.lines]
     if not lines:
         raise UsageError(f"{path.name} is no journal of a run")
     return _Export(record, lines)
@@ -225,7 +210,7 @@ def _requests(lines: Sequence[bytes]) -> dict[Key, list[str]]:
     found: dict[Key, list[str]] = {}
     calls: dict[tuple[str, str], str] = {}
     for line in lines:
-        with suppress(ValueError):
+        with suppress(ValueError, RecursionError):
             match json.loads(line):
                 # In a cell one call follows the other.
                 case {"record": "intent", "account": account, "region": region, "call": call}:

@@ -61,10 +61,10 @@ def read_run(path: Path) -> RunRecord:
     for number, line in enumerate(lines[:-1], 1):
         try:
             body = unseal(line, run.head)
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
             run.edits.append(f"line {number} was changed: {error}")
             changed = True
-            with suppress(ValueError, KeyError, TypeError, AttributeError):
+            with suppress(ValueError, KeyError, TypeError, AttributeError, RecursionError):
                 body = json.loads(line)
                 if isinstance(body, dict):
                     _take(run, body)
@@ -72,6 +72,9 @@ def read_run(path: Path) -> RunRecord:
             continue
         run.head, run.lines = body["hash"], number
         _take(run, body)
+    named = run.header.get("run_id", run.run_id)
+    if named != run.run_id and not changed:
+        run.edits.append(f"the file has another name than its run, {named}")
     version = run.header.get("format_version")
     if version is not None and version != JOURNAL_VERSION and not changed:
         raise UsageError(f"{path.name} has journal format {version}; this version reads {JOURNAL_VERSION}")

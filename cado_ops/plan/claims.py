@@ -30,7 +30,7 @@ def settle(change: TagChange, live: Mapping[str, str]) -> Settlement | None:
     - Only a claim was taken off, for others were there; now none is: they went at the same time, each leaving
       the tag to the other. It goes too, unless it stood before any claim (``keep``).
     """
-    claims = {key for key in live if key.startswith(CLAIM_PREFIX)}
+    claims = {key for key, value in live.items() if parse_claim(key, value)}
     ended = {key: value for key, value in change.remove.items() if key.startswith(CLAIM_PREFIX)}
     tag = live.get(SSM_TAG)
     if SSM_TAG in change.remove and tag is None and claims:
@@ -42,8 +42,10 @@ def settle(change: TagChange, live: Mapping[str, str]) -> Settlement | None:
             warnings=(*change.warnings, "another case claimed the instance at the same time: the tag stays"),
         )
         return Settlement(settled, {SSM_TAG: SSM_TAG_VALUE}, {})
-    stands = tag == SSM_TAG_VALUE == change.after.get(SSM_TAG)
-    if not ended or claims or not stands or change.put or any(map(_keeps, ended, ended.values())):
+    # With the last claim the tag goes whatever its value, as in `plan.tagging`: a value that IAM does not match too.
+    if tag is None or tag != change.after.get(SSM_TAG):
+        return None
+    if not ended or claims or change.put or any(map(_keeps, ended, ended.values())):
         return None
     settled = replace(
         change,
@@ -52,7 +54,7 @@ def settle(change: TagChange, live: Mapping[str, str]) -> Settlement | None:
         claims=(),
         warnings=(*change.warnings, "the other cases ended at the same time: the tag goes with the last claim"),
     )
-    return Settlement(settled, {}, {SSM_TAG: SSM_TAG_VALUE})
+    return Settlement(settled, {}, {SSM_TAG: tag})
 
 
 def _keeps(key: str, value: str) -> bool:

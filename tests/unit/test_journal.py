@@ -142,7 +142,7 @@ def whole() -> Iterator[bytes]:
 class TestTampering:
     def reread(self, content: bytes) -> list[str]:
         with tempfile.TemporaryDirectory() as name:
-            path = Path(name) / "run.jsonl"
+            path = Path(name) / f"{RUN}.jsonl"
             path.write_bytes(content)
             return read_run(path).problems
 
@@ -195,6 +195,15 @@ class TestTampering:
     def test_what_a_change_breaks_is_a_problem_and_no_crash(self, whole: bytes, old: bytes, new: bytes) -> None:
         assert old in whole
         assert any("was changed" in problem for problem in self.reread(whole.replace(old, new)))
+
+    def test_another_runs_file_under_this_name_is_found(self, whole: bytes, tmp_path: Path) -> None:
+        path = tmp_path / "20260101T000000Z-000000.jsonl"
+        path.write_bytes(whole)
+        assert read_run(path).edits == [f"the file has another name than its run, {RUN}"]
+
+    def test_a_line_of_deep_nesting(self, whole: bytes) -> None:
+        [problem, *_] = self.reread(whole + b'{"x":' + b"[" * 200_000 + b"\n")
+        assert "was changed" in problem
 
     @given(st.integers(1, 400))
     def test_a_torn_last_line(self, whole: bytes, lost: int) -> None:

@@ -70,11 +70,11 @@ def case_run(**fields: Any) -> CaseRun:
         "caller": {"account": "1" * 12, "arn": "arn:aws:sts::111111111111:assumed-role/ops/me", "endpoint": None},
         "argv": ["tag-instances", "--filter", "tag:Name=a b"], "roles": {"role_name": "Op", "role_arns": {}},
     }  # fmt: skip
-    given = {
+    usual: dict[str, Any] = {
         "run_id": RUN, "status": "success", "head": HEAD, "lines": 6, "verified": True, "header": header,
         "end": {"finished": "2026-11-23T17:45:09Z"}, "items": [item()],
     }  # fmt: skip
-    return CaseRun(**(given | fields))
+    return CaseRun(**(usual | fields))
 
 
 def page(*runs: CaseRun, case: str | None = "IR-42") -> Page:
