@@ -30,7 +30,7 @@ _ZONE = re.compile(rf"({_REGION.pattern})[a-z]")
 _INSTANCE_ID = re.compile(r"i-(?:[0-9a-f]{8}|[0-9a-f]{17})")
 _EC2_ID = re.compile(r"([a-z]{2,12})-[0-9a-f]{8,17}")
 _INSTANCE_ARN = re.compile(
-    rf"arn:{PARTITION}:ec2:(?P<region>{_REGION.pattern}):(?P<account>{ACCOUNT_ID}):instance/(?P<id>{_INSTANCE_ID.pattern})"
+    rf"arn:(?P<partition>{PARTITION}):ec2:(?P<region>{_REGION.pattern}):(?P<account>{ACCOUNT_ID}):instance/(?P<id>{_INSTANCE_ID.pattern})"
 )
 _ROLE_ARN = re.compile(
     rf"arn:(?P<partition>{PARTITION}):iam::(?P<account>{ACCOUNT_ID}):role(?P<path>{ROLE_PATH})(?P<name>{ROLE_NAME})"
@@ -143,7 +143,7 @@ def parse_instance(text: str, where: str) -> InstanceRef:
     if _INSTANCE_ID.fullmatch(text):
         return InstanceRef(text)
     if arn := _INSTANCE_ARN.fullmatch(text):
-        return InstanceRef(arn["id"], arn["account"], arn["region"])
+        return InstanceRef(arn["id"], arn["account"], arn["region"], arn["partition"])
     raise UsageError(
         f"{where}: {shown(text, 100)} is no EC2 instance "
         "(i- with 8 or 17 hexadecimal digits, or an instance's ARN)",

@@ -124,6 +124,8 @@ class InstanceRef:
     instance_id: str
     account: str | None = None
     region: str | None = None
+    # Of an ARN; says nothing about which instance it is.
+    partition: str | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ import random
 import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import datetime
 from pathlib import Path
@@ -42,10 +43,29 @@ FALLBACK_REGION = "us-east-1"
 _signing_credentials: ContextVar[Any] = ContextVar("cado_ops_signing_credentials", default=None)
 
 
+class UnsignedRequestError(Exception):
+    """A fault of this program: a request that nobody chose credentials for."""
+
+
+@contextmanager
+def understanding(action: str) -> Iterator[None]:
+    """Turns what goes wrong in reading an answer into an AwsError: it was no answer of AWS's, or was cut short."""
+    try:
+        yield
+    except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
+        raise AwsError(
+            "MalformedResponse",
+            f"the answer to {action} could not be understood ({type(error).__name__}: {str(error)[:200]})",
+            kind=Kind.TRANSPORT,
+            operation=action,
+            hint="Something between you and AWS may have answered: look at HTTPS_PROXY and the endpoint.",
+        ) from error
+
+
 def _sign_for_identity(request: Any, operation_name: str, **_: Any) -> None:
     credentials = _signing_credentials.get()
     if credentials is None:
-        raise RuntimeError(f"{operation_name} was about to be signed for no identity")
+        raise UnsignedRequestError(f"{operation_name} was about to be signed for no identity")
     # A new dictionary: botocore may share the one it put there.
     request.context["signing"] = {
         **request.context.get("signing", {}),
@@ -68,6 +88,7 @@ class Connection:
         profile: str | None,
         endpoint_url: str | None,
         region: str | None,
+        home_region: str | None = None,
         max_concurrency: int,
         now: Callable[[], datetime],
         clock: Callable[[], float],
@@ -102,7 +123,7 @@ class Connection:
             raise translate(problem, "AssumeRole", profile=profile, account=None) from error
         if base is None:
             raise _no_credentials(profile)
-        self.home_region = self.region or region or FALLBACK_REGION
+        self.home_region = home_region or self.region or region or FALLBACK_REGION
         self._config = Config(
             connect_timeout=CONNECT_SECONDS,
             read_timeout=READ_SECONDS,
@@ -118,8 +139,9 @@ class Connection:
     def identify(self) -> Caller:
         """Who calls (STS GetCallerIdentity), and where calls go if not to AWS itself."""
         answer = self._send("sts", self.home_region, "GetCallerIdentity", {}, self._base, account=None)
-        self.credentials.home_account = answer["Account"]
-        self.credentials.partition = answer["Arn"].split(":")[1]
+        with understanding("GetCallerIdentity"):
+            self.credentials.home_account = answer["Account"]
+            self.credentials.partition = answer["Arn"].split(":")[1]
         return Caller(answer["Account"], answer["Arn"], self._foreign_endpoint())
 
     def call(
@@ -145,21 +167,26 @@ class Connection:
     ) -> Iterator[list[dict[str, Any]]]:
         """The lists named ``result`` of every page of a NextToken-paged action; pages may be empty."""
         token: str | None = None
+        seen: set[str] = set()
         while True:
             more = {**parameters, "NextToken": token} if token else parameters
             page = self.call(identity, service, region, action, more)
-            yield page.get(result) or []
-            following = page.get("NextToken")
-            if not following:
+            with understanding(action):
+                # Without the list it is no answer of AWS's, whatever its status says: a proxy's page, perhaps.
+                listed: list[dict[str, Any]] = page[result]
+            yield listed
+            token = page.get("NextToken")
+            if not token:
                 return
-            if following == token:
+            if token in seen:
                 raise AwsError("RepeatedPage", f"{action} answered the same page token twice", operation=action)
-            token = following
+            seen.add(token)
 
     def _assume_role(self, parameters: dict[str, Any]) -> dict[str, Any]:
         account = parameters["RoleArn"].split(":")[4]
         answer = self._send("sts", self.home_region, "AssumeRole", parameters, self._base, account=account)
-        credentials: dict[str, Any] = answer["Credentials"]
+        with understanding("AssumeRole"):
+            credentials: dict[str, Any] = answer["Credentials"]
         return credentials
 
     def _send(
@@ -175,9 +202,10 @@ class Connection:
         method = getattr(self._client(service, region), xform_name(action))
         token = _signing_credentials.set(credentials)
         try:
-            answer: dict[str, Any] = self._retry.run(action, lambda: method(**parameters))
+            with understanding(action):
+                answer: dict[str, Any] = self._retry.run(action, lambda: method(**parameters))
             return answer
-        except (BotoCoreError, ClientError, ResponseParserError) as error:
+        except (BotoCoreError, ClientError, ResponseParserError, RuntimeError) as error:
             raise translate(error, action, profile=self.profile, account=account) from error
         finally:
             _signing_credentials.reset(token)
@@ -200,7 +228,8 @@ class Connection:
                 except InvalidRegionError:
                     raise UsageError(f"{region!r}, from the environment or the profile, is no region") from None
                 except ValueError as error:
-                    raise UsageError(f"--endpoint-url: {error}") from error
+                    where = "--endpoint-url" if self._endpoint_url else "the endpoint of the environment or profile"
+                    raise UsageError(f"{where}: {error}") from error
                 except BotoCoreError as error:
                     raise translate(error, service, profile=self.profile, account=None) from error
                 client.meta.events.register("before-sign", _sign_for_identity)
@@ -208,12 +237,13 @@ class Connection:
             return client
 
     def _foreign_endpoint(self) -> str | None:
-        for service in ("sts", "ec2"):
+        foreign: list[str] = []
+        for service in ("ec2", "sts"):
             url: str = self._client(service, self.home_region).meta.endpoint_url
             host = urlsplit(url).hostname or ""
             if not any(host == suffix or host.endswith("." + suffix) for suffix in self._aws_suffixes()):
-                return _without_password(url)
-        return None
+                foreign.append(_without_password(url))
+        return ", ".join(dict.fromkeys(foreign)) or None
 
     def _aws_suffixes(self) -> list[str]:
         partitions = self._session._session.get_component("data_loader").load_data("partitions")["partitions"]

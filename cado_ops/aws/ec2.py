@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from cado_ops.aws.connection import Connection
+from cado_ops.aws.connection import Connection, understanding
 from cado_ops.errors import AwsError
 from cado_ops.filters import Filter
 from cado_ops.model import CLAIM_PREFIX, SSM_TAG, Cell, Instance
@@ -25,10 +25,11 @@ class Ec2:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
-    def regions(self, account: str) -> list[str]:
-        """The regions enabled in ``account`` (DescribeRegions without AllRegions)."""
-        answer = self._connection.call(account, "ec2", self._connection.home_region, "DescribeRegions", {})
-        return sorted(region["RegionName"] for region in answer["Regions"])
+    def regions(self, account: str, asked_in: str) -> list[str]:
+        """The regions enabled in ``account`` (DescribeRegions without AllRegions), asked in one region."""
+        answer = self._connection.call(account, "ec2", asked_in, "DescribeRegions", {})
+        with understanding("DescribeRegions"):
+            return sorted(region["RegionName"] for region in answer["Regions"])
 
     def instances(self, cell: Cell, filters: Sequence[Filter]) -> Iterator[Instance]:
         """Instances that match all filters. Ids are asked for as a filter: an unknown id then matches nothing."""
@@ -36,7 +37,9 @@ class Ec2:
         if filters:
             parameters["Filters"] = [{"Name": f.name, "Values": list(f.values)} for f in filters]
         for page in self._pages(cell, "DescribeInstances", parameters, "Reservations"):
-            yield from [_instance(cell, each) for reservation in page for each in reservation["Instances"]]
+            with understanding("DescribeInstances"):
+                instances = [_instance(cell, each) for reservation in page for each in reservation["Instances"]]
+            yield from instances
             # A parsed page is tens of megabytes: it must be gone before the next one is read.
             page.clear()
 
@@ -57,8 +60,9 @@ class Ec2:
                 ],
             }
             for page in self._pages(cell, "DescribeTags", parameters, "Tags"):
-                for tag in page:
-                    found.setdefault(tag["ResourceId"], {})[tag["Key"]] = tag["Value"]
+                with understanding("DescribeTags"):
+                    for tag in page:
+                        found.setdefault(tag["ResourceId"], {})[tag["Key"]] = tag["Value"]
         return found
 
     def create_tags(

@@ -54,11 +54,15 @@ def translate(error: BaseException, action: str, *, profile: str | None, account
     if isinstance(error, (boto.ConnectionError, boto.HTTPClientError, ResponseParserError)):
         return AwsError(
             type(error).__name__,
-            str(error),
+            # An answer that cannot be parsed stands whole in the SDK's message.
+            str(error)[:500],
             kind=Kind.TRANSPORT,
             operation=action,
             hint="Look at the network, HTTPS_PROXY, NO_PROXY and AWS_CA_BUNDLE; then run it again.",
         )
+    if isinstance(error, RuntimeError):
+        # "Credentials were refreshed, but the refreshed credentials are still expired."
+        return AwsError("RuntimeError", str(error), hint=_mend("ExpiredToken", profile), kind=Kind.CREDENTIALS)
     credentials = credential_problem(error, profile)
     if credentials is not None:
         return credentials
@@ -118,7 +122,10 @@ def _mend(code: str, profile: str | None) -> str:
             f"The credentials have expired: renew them (aws sso login{option}, or new temporary keys), "
             "then run the same command again."
         )
-    return f"AWS does not accept the credentials: see who you are with `aws sts get-caller-identity{option}`."
+    elsewhere = " Where it is one region alone, that region is not enabled in the account."
+    return f"AWS does not accept the credentials: see who you are with `aws sts get-caller-identity{option}`." + (
+        elsewhere if code == "AuthFailure" else ""
+    )
 
 
 def credential_problem(error: BaseException, profile: str | None) -> AwsError | None:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from cado_ops.aws.connection import Connection
+from cado_ops.aws.connection import Connection, understanding
 from cado_ops.aws.credentials import Identity
 
 # "Endpoints and quotas", AWS Organizations reference: one endpoint a partition, in this region.
@@ -38,22 +38,24 @@ class Organizations:
         yield from self._accounts("ListAccountsForParent", {"ParentId": parent})
         pages = self._pages("ListOrganizationalUnitsForParent", {"ParentId": parent}, "OrganizationalUnits")
         for page in pages:
-            for unit in page:
-                yield from self.accounts_under(unit["Id"])
+            with understanding("ListOrganizationalUnitsForParent"):
+                units = [unit["Id"] for unit in page]
+            for unit in units:
+                yield from self.accounts_under(unit)
 
     def name_of(self, account: str) -> str:
         """One account's name (DescribeAccount)."""
         answer = self._connection.call(
             self._identity, "organizations", self._region(), "DescribeAccount", {"AccountId": account}
         )
-        return str(answer["Account"].get("Name", ""))
+        with understanding("DescribeAccount"):
+            return str(answer["Account"].get("Name", ""))
 
     def _accounts(self, action: str, parameters: dict[str, Any]) -> Iterator[MemberAccount]:
         for page in self._pages(action, parameters, "Accounts"):
-            for account in page:
-                # "Status" is the older field, to be retired; "State" knows more states.
-                state = account.get("State") or account.get("Status") or "UNKNOWN"
-                yield MemberAccount(account["Id"], account.get("Name", ""), state)
+            with understanding(action):
+                members = [MemberAccount(each["Id"], each.get("Name", ""), _state(each)) for each in page]
+            yield from members
 
     def _pages(self, action: str, parameters: dict[str, Any], result: str) -> Iterator[list[dict[str, Any]]]:
         return self._connection.pages(self._identity, "organizations", self._region(), action, parameters, result)
@@ -61,3 +63,8 @@ class Organizations:
     def _region(self) -> str:
         partition = self._connection.credentials.partition
         return _ENDPOINT_REGION.get(partition, self._connection.home_region)
+
+
+def _state(account: Mapping[str, str]) -> str:
+    """The older field is "Status", to be retired; "State" knows more states."""
+    return account.get("State") or account.get("Status") or "UNKNOWN"

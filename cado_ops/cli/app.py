@@ -21,16 +21,31 @@ def main(argv: Sequence[str] | None = None, world: World | None = None) -> int:
     if arguments == ["--version"]:
         world.stdout.write(f"cado-ops {__version__}\n")
         return 0
-    from cado_ops.cli.commands import invoke
-
+    try:
+        from cado_ops.cli.commands import invoke
+    except KeyboardInterrupt:
+        return 130
+    code = 1
     try:
         code = invoke(arguments, world)
         world.stdout.flush()
-    except BrokenPipeError:
-        # Whoever read stdout is gone; Python's own flush at exit must not complain about it.
+    except KeyboardInterrupt:
+        return 130
+    except OSError:
+        # Whoever read stdout is gone, or its disk is full.
+        code = code or 1
+    if world.stdout is sys.stdout and not _still_open(world):
+        # Python's own flush at exit must not complain about it.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
     return code
+
+
+def _still_open(world: World) -> bool:
+    try:
+        world.stdout.flush()
+    except OSError:
+        return False
+    return True
 
 
 def entry_point() -> None:

@@ -34,10 +34,13 @@ class Terminal:
         self._session.plan_shown = True
         items = [change.as_item() for change in proposal.planned]
         from cado_ops.observe.targets import account_names
+        from cado_ops.scope import Scope
 
         known = {change.account: proposal.account_names.get(change.account) for change in proposal.planned}
         caller = proposal.caller
-        accounts = account_names(known, self._session.scope, caller, self._session.connection)
+        # What is gone on with has its scope from the journal or plan: that of the settings of now plays no part.
+        scope = Scope() if self._session.recorded_roles is not None else self._session.scope
+        accounts = account_names(known, scope, caller, self._session.connection)
         world.stderr.write(prompt_block(caller.arn, caller.endpoint, accounts, plan_counts(items)) + "\n")
         world.stderr.write("Go on? [y/N] ")
         world.stderr.flush()

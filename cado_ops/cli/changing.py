@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 from collections.abc import Callable
 from typing import Any
@@ -11,6 +12,8 @@ from cado_ops.cli.session import Session
 from cado_ops.journal import Journal, new_run_id
 from cado_ops.model import Cell, Report
 from cado_ops.workflow.change import DEFAULT_MAX_CHANGES, Guards, Machine, Proposal, write_plan
+
+_URL_PASSWORD = re.compile(r"://[^/@\s]*@")
 
 
 def guards_of(session: Session) -> Guards:
@@ -44,7 +47,7 @@ def carry_out(
 
     def new_run(proposal: Proposal) -> Journal:
         run_id = new_run_id(world.now(), lambda: secrets.token_hex(3))
-        journal = Journal(session.given.journal_folder(), run_id)
+        journal = Journal(session.given.journal_folder(), run_id, world.now)
         try:
             write_plan(journal, proposal, world.now())
         except BaseException:
@@ -73,7 +76,7 @@ def carry_out(
 def header_of(session: Session, roles: dict[str, Any]) -> dict[str, Any]:
     """What the journal says of a run's beginnings; enough to find the same accounts again."""
     return {
-        "argv": list(session.world.argv),
+        "argv": [_URL_PASSWORD.sub("://***@", argument) for argument in session.world.argv],
         "roles": roles,
         "home_region": session.connection.home_region,
     }

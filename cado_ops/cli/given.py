@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
@@ -40,10 +41,17 @@ class Given:
 
     def __init__(self, flags: Mapping[str, Any], world: World) -> None:
         self._world = world
+        for name, value in flags.items():
+            # An unset variable in a script ("$FILE") must not quietly mean less than it says.
+            if value == "" or (isinstance(value, list) and "" in value):
+                raise UsageError(f"--{name} is empty")
         path, explicit = find_config(flags.get("config"), world.environ)
         settings = load([each.setting for each in ALL_OPTIONS], world.environ, path, explicit)
         self.warnings = settings.warnings
         self._merged = settings.merge(flags)
+        for value, source in self._merged.values():
+            if value == "":
+                raise UsageError(f"{source} is empty")
 
     def merged(self, name: str) -> Merged:
         return self._merged[name]
@@ -150,8 +158,8 @@ class Given:
         refs: list[InstanceRef] = []
         for argument in split_commas(instances, "INSTANCE") if instances else []:
             if argument == "-":
-                lines = self._world.read_stdin("INSTANCE").split()
-                refs += [parse_instance(each, "stdin") for each in split_commas(lines, "stdin")]
+                words = re.split(r"[\s,]+", self._world.read_stdin("INSTANCE").strip(" \t\r\n,"))
+                refs += [parse_instance(each, "stdin") for each in words]
             else:
                 refs.append(parse_instance(argument, "INSTANCE"))
         for path in self._merged["from-finding"].value or []:

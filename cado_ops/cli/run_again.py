@@ -79,7 +79,7 @@ def resume_run(ctx: typer.Context, run_name: Run, *, flags: dict[str, Any]) -> i
         guards = guards_of(session)
         path = _trusted(session, run_name).path
         # From here on nobody else can resume it.
-        journal, record = Journal.reopen(path)
+        journal, record = Journal.reopen(path, session.world.now)
         try:
             if record.torn:
                 session.warn(f"{path.name}: the last line was torn by a crash; it is kept as a remark")
@@ -128,7 +128,7 @@ def _resume(session: Session, guards: Any, journal: Journal, record: RunRecord) 
             "resume",
             started=stamp(session.world.now()),
             caller=caller.as_json(),
-            argv=list(session.world.argv),
+            argv=header_of(session, {})["argv"],
         )
         return journal
 
@@ -154,6 +154,7 @@ def _trusted(session: Session, name: str) -> RunRecord:
         )
     session.case = record.header.get("case")
     session.recorded_roles = record.header["roles"]
+    session.recorded_home_region = record.header["home_region"]
     return record
 
 
@@ -193,10 +194,14 @@ def _as_done(record: RunRecord, change: TagChange) -> TagChange:
 def _read(session: Session, changes: Iterable[TagChange]) -> Seen[Found]:
     """How the instances of the changes are now."""
     from cado_ops.model import InstanceRef
+    from cado_ops.observe.sweep import Seen
+    from cado_ops.observe.targets import Accounts
     from cado_ops.scope import Scope, Selection
     from cado_ops.workflow.tags import read_instances
 
     refs = tuple(InstanceRef(each.instance_id, each.account, each.region) for each in changes)
+    if not refs:
+        return Seen(Accounts())
     session.progress.phase("reading", None)
     return read_instances(
         Scope(),

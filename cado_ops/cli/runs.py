@@ -20,7 +20,6 @@ from cado_ops.verdict.outcome import summarise
 app = typer.Typer(
     help="The journal: what was changed, when, by whom, for which case.",
     rich_markup_mode="rich",
-    no_args_is_help=True,
 )
 
 Run = Annotated[str, typer.Argument(metavar="RUN", help="A run id, the beginning of one, or last.")]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import shlex
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -15,8 +17,8 @@ from cado_ops.cli.world import World
 from cado_ops.errors import LocalError, RefusedError, UsageError
 from cado_ops.model import Report, Status
 from cado_ops.plan.planfile import SavedPlan, dump_plan, load_plan
-from cado_ops.verdict.outcome import summarise
-from cado_ops.workflow.change import Proposal
+from cado_ops.verdict.outcome import status_of, summarise
+from cado_ops.workflow.change import Guards, Proposal, incomplete
 
 Plan = Annotated[str, typer.Argument(metavar="PLAN", help="A file that --save-plan wrote.")]
 
@@ -39,6 +41,7 @@ def apply(ctx: typer.Context, plan: Plan, *, flags: dict[str, Any]) -> int:
             raise UsageError("PLAN reads stdin, so nobody can be asked there", "add --dry-run or --yes")
         session.case = saved.case
         session.recorded_roles = saved.roles
+        session.recorded_home_region = saved.home_region
         caller = session.must_be(saved.caller)
         header = header_of(session, saved.roles) | {
             "plan": {"command": saved.command, "digest": saved.digest, "caller": saved.caller.as_json()}
@@ -66,13 +69,19 @@ def apply(ctx: typer.Context, plan: Plan, *, flags: dict[str, Any]) -> int:
     return run("apply", flags, world, body)
 
 
-def save_plan(session: Session, proposal: Proposal, path: str) -> Report:
-    """Writes the proposal to a new file, or over an older plan, for this user alone."""
+def save_plan(session: Session, proposal: Proposal, guards: Guards, path: str, read_at: datetime) -> Report:
+    """Writes the proposal to a new file, or over an older plan, for this user alone.
+
+    ``read_at`` (UTC) is when its oldest part was read. A plan that would be refused as a whole is not written.
+    """
+    refusal = incomplete(proposal, guards)
+    if refusal is not None:
+        raise RefusedError(refusal.message, refusal.hint)
     caller, roles = proposal.caller, session.given_roles()
     saved = SavedPlan(
         command=proposal.command,
         case=proposal.case,
-        created=session.world.now(),
+        created=read_at,
         caller=caller,
         roles=roles,
         home_region=session.connection.home_region,
@@ -84,10 +93,18 @@ def save_plan(session: Session, proposal: Proposal, path: str) -> Report:
     )
     _write(Path(path), dump_plan(saved))
     outcomes = [str(change.outcome) for change in proposal.changes]
-    lost = proposal.targets_failed or proposal.failures or "failed" in outcomes
+    status = status_of(
+        outcomes,
+        proposal.failures,
+        targets=proposal.targets,
+        targets_failed=proposal.targets_failed,
+        planned=True,
+    )
+    if not proposal.changes and guards.fail_empty and status is Status.PLANNED:
+        status = Status.PARTIAL
     return Report(
         command=proposal.command,
-        status=Status.PARTIAL if lost else Status.PLANNED,
+        status=status,
         case=proposal.case,
         caller=caller,
         summary=summarise(
@@ -99,7 +116,7 @@ def save_plan(session: Session, proposal: Proposal, path: str) -> Report:
         ),
         items=[change.as_item() for change in proposal.changes],
         failures=list(proposal.failures),
-        notes=[f"cado-ops apply {path}"],
+        notes=[shlex.join(["cado-ops", "apply", path])],
     )
 
 

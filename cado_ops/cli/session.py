@@ -17,7 +17,7 @@ from cado_ops.render.progress import Progress
 from cado_ops.render.query import check_query
 from cado_ops.render.report import write_report
 from cado_ops.render.text import sanitize
-from cado_ops.verdict.outcome import EXIT, USAGE_EXIT
+from cado_ops.verdict.outcome import EXIT, USAGE_EXIT, summarise
 from cado_ops.workflow.interrupts import Interrupts
 
 if TYPE_CHECKING:
@@ -47,11 +47,13 @@ class Session:
         self.run_id: str | None = None
         # The roles of a run or plan that is gone on with: they go before the role options.
         self.recorded_roles: dict[str, Any] | None = None
+        self.recorded_home_region: str | None = None
         # The plan has been on the screen: a refusal need not repeat it.
         self.plan_shown = False
         self._ndjson = NdjsonStream(world.stdout) if self.output == "ndjson" else None
         self._streamed: set[tuple[Any, ...]] = set()
         self._failures_streamed = 0
+        self._unwritten: OSError | None = None
         self._done = self._total = 0
 
     @cached_property
@@ -63,13 +65,13 @@ class Session:
         recorded = self.recorded_roles
         roles = recorded if recorded is not None else self.given_roles()
         regions = () if recorded is not None else self.scope.regions
+        session_name = self.given.session_name() or roles["session_name"]
         connection = Connection(
-            roles=Roles(
-                **{**roles, "session_name": self.given.session_name() or roles["session_name"] or "cado-ops"}
-            ),
+            roles=Roles(**{**roles, "session_name": session_name or "cado-ops"}),
             profile=self.given.text("profile"),
             endpoint_url=self.given.text("endpoint-url"),
             region=regions[0] if regions else None,
+            home_region=self.recorded_home_region,
             max_concurrency=self.max_concurrency,
             now=self.world.now,
             clock=self.world.clock,
@@ -78,7 +80,7 @@ class Session:
             stopped=self.interrupts.stopped,
         )
         self.caller = connection.identify()
-        if self.given.session_name() is None:
+        if session_name is None:
             connection.credentials.session_name = default_session_name(self.caller, self.case)
         return connection
 
@@ -151,21 +153,44 @@ class Session:
         self._done = done
 
     def stream_item(self, item: Mapping[str, Any]) -> None:
-        """An item that is final: written at once where the output is ndjson."""
-        if self._ndjson is not None:
+        """An item that is final: written at once where the output is ndjson.
+
+        Whoever read stdout may be gone: a run that changes things goes on, and `finish` says so.
+        """
+        if self._ndjson is not None and self._unwritten is None:
             self._streamed.add(_identity(item))
-            self._ndjson.item(item)
+            try:
+                self._ndjson.item(item)
+            except OSError as error:
+                self._unwritten = error
 
     def stream_failures(self, failures: list[Failure]) -> None:
         """All failures so far; those not yet written are, where the output is ndjson."""
-        if self._ndjson is not None:
-            for failure in failures[self._failures_streamed :]:
-                self._ndjson.failure(failure)
+        if self._ndjson is not None and self._unwritten is None:
+            try:
+                for failure in failures[self._failures_streamed :]:
+                    self._ndjson.failure(failure)
+            except OSError as error:
+                self._unwritten = error
             self._failures_streamed = len(failures)
 
     def finish(self, report: Report) -> int:
         """Writes the report and gives the exit code."""
         self.progress.close()
+        try:
+            if self._unwritten is not None:
+                raise self._unwritten
+            self._write(report)
+            self.world.stdout.flush()
+        except OSError as error:
+            self.run_id = report.run_id or self.run_id
+            if self.run_id is not None or not isinstance(error, BrokenPipeError):
+                kept = f"; the journal has it: cado-ops runs show {self.run_id}" if self.run_id else ""
+                complain(self.world, f"the result could not be written to stdout ({error.strerror}){kept}")
+            return EXIT[Status.ERROR]
+        return EXIT[report.status]
+
+    def _write(self, report: Report) -> None:
         if self._ndjson is not None:
             self.stream_failures(report.failures)
             for item in report.items:
@@ -182,13 +207,20 @@ class Session:
                 stderr=self.world.stderr,
                 environ=self.world.environ,
             )
-        return EXIT[report.status]
 
     def ended_early(self, status: Status, stage: str, error: ErrorInfo) -> int:
         """The envelope of a command that could not come to its report."""
         self.progress.close()
         if self.output in ("json", "ndjson"):
-            report = Report(self.command, status, run_id=self.run_id, case=self.case, caller=self.caller)
+            report = Report(
+                self.command,
+                status,
+                dry_run=self.given.flag("dry-run"),
+                run_id=self.run_id,
+                case=self.case,
+                caller=self.caller,
+                summary=summarise((), targets=0, targets_failed=0, targets_left_out=0, planned=0),
+            )
             report.failures.append(Failure(None, None, stage, error))
             self.finish(report)
         complain(self.world, error.message, error.hint)
@@ -221,8 +253,6 @@ def run(command: str, flags: Mapping[str, Any], world: World, body: Callable[[Se
         code = error.code if isinstance(error, AwsError) else type(error).__name__
         stage = "credentials" if isinstance(error, AwsError) and error.kind is Kind.CREDENTIALS else command
         return session.ended_early(Status.ERROR, stage, ErrorInfo(code, error.message, error.hint))
-    except BrokenPipeError:
-        raise
     except Exception as error:  # noqa: BLE001  the boundary: nobody above could say it better
         _trace(session)
         info = ErrorInfo(

@@ -24,9 +24,9 @@ def status(ctx: typer.Context, *, flags: dict[str, Any]) -> int:
 
     def body(session: Session) -> Report:
         scope = session.scope
+        session.progress.phase("reading", None)
         from cado_ops.workflow.tags import read_instances
 
-        session.progress.phase("reading", None)
         seen = read_instances(
             scope,
             session.given.claims(),

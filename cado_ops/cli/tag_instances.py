@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Annotated, Any
 
 import typer
@@ -17,6 +18,7 @@ from cado_ops.errors import UsageError
 from cado_ops.model import Instance, Report, Status
 from cado_ops.plan.change import TagChange
 from cado_ops.plan.tagging import TagWish, UntagWish, plan_tag, plan_untag
+from cado_ops.render.text import count, cut
 from cado_ops.workflow.change import Guards, Proposal
 
 Instances = Annotated[
@@ -65,9 +67,10 @@ def untag_instances(ctx: typer.Context, instances: Instances = None, *, flags: d
 
     def body(session: Session) -> Report:
         of_case = session.given.of_case()
-        if session.case and of_case and session.case != of_case:
+        by_flag = session.given.merged("case").source == "--case"
+        if by_flag and of_case and session.case != of_case:
             raise UsageError(f"--case {session.case} and --of-case {of_case} are two cases")
-        session.case = session.case or of_case
+        session.case = of_case or session.case
         wish = UntagWish(
             case=session.case,
             expired_at=world.now() if session.given.flag("expired") else None,
@@ -89,13 +92,15 @@ def _change(session: Session, instances: list[str], plan: Callable[[Instance], T
             f"{world.stdin_reader} reads stdin, so nobody can be asked there",
             "add --dry-run to look first, or --yes",
         )
+    if save_to == "-":
+        raise UsageError("--save-plan takes a file: stdout has the report")
     if save_to and guards.dry_run:
         raise UsageError("--save-plan and --dry-run exclude each other: a saved plan changes nothing either")
     # Everything the user typed is checked: only now AWS's SDK is loaded.
     from cado_ops.workflow.tags import propose, read_instances
 
-    caller = session.identified()
     session.progress.phase("reading", None)
+    caller = session.identified()
     seen = read_instances(
         scope,
         selection,
@@ -110,8 +115,14 @@ def _change(session: Session, instances: list[str], plan: Callable[[Instance], T
     session.say_left_out(proposal.left_out)
     if not proposal.changes and not proposal.failures:
         session.warn("nothing matches: no instance was selected")
+    there = {each for found in seen.readings.values() for each in found.exists}
+    unmatched = sorted(there - {change.instance_id for change in proposal.changes})
+    if unmatched:
+        named = count(len(unmatched), "instance")
+        session.warn(f"{named} that you named do not match the filters: {', '.join(cut(unmatched, 5))}")
     if save_to:
-        return save_plan(session, proposal, save_to)
+        read_ago = world.clock() - min(seen.read_at.values(), default=world.clock())
+        return save_plan(session, proposal, guards, save_to, world.now() - timedelta(seconds=read_ago))
     report = carry_out(session, proposal, guards, seen.read_at.__getitem__)
     report.notes += _next(session, proposal, report, guards)
     return report
@@ -120,13 +131,15 @@ def _change(session: Session, instances: list[str], plan: Callable[[Instance], T
 def _next(session: Session, proposal: Proposal, report: Report, guards: Guards) -> list[str]:
     """The command lines that most likely come next."""
     argv = ["cado-ops", *session.world.argv]
-    count = len(proposal.planned)
-    if guards.dry_run and report.status is Status.PLANNED and count:
+    planned = len(proposal.planned)
+    if guards.dry_run and report.status is Status.PLANNED and planned:
         again = [each for each in argv if each != "--dry-run"]
-        if count > guards.max_changes:
-            again += ["--max-changes", str(count)]
+        if planned > guards.max_changes:
+            again += ["--max-changes", str(planned)]
+        if session.world.stdin_reader is not None:
+            again.append("--yes")
         return [shlex.join(again)]
-    if report.run_id is None:
+    if report.run_id is None or not (report.summary["changed"] or report.summary["unknown"]):
         return []
     if report.status is Status.INTERRUPTED:
         return [f"cado-ops runs resume {report.run_id}"]

@@ -26,6 +26,7 @@ def targets(ctx: typer.Context, *, flags: dict[str, Any]) -> int:
 
     def body(session: Session) -> Report:
         scope = session.scope
+        session.progress.phase("reading", None)
         from cado_ops.aws.ec2 import Ec2
         from cado_ops.observe.sweep import sweep
         from cado_ops.observe.targets import resolve_accounts
@@ -33,7 +34,6 @@ def targets(ctx: typer.Context, *, flags: dict[str, Any]) -> int:
         caller, connection = session.identified(), session.connection
         ec2 = Ec2(connection)
         accounts = resolve_accounts(scope, caller, connection)
-        session.progress.phase("reading", None)
         seen = sweep(
             scope,
             accounts,

@@ -125,6 +125,8 @@ def find_run(folder: Path, name: str) -> Path:
 
     Raises UsageError.
     """
+    if not name:
+        raise UsageError("RUN is empty", "name a run: cado-ops runs list shows which there are")
     files = run_files(folder)
     if name == "last" and files:
         return files[-1]

@@ -7,7 +7,7 @@ import os
 import threading
 from collections.abc import Callable
 from contextlib import suppress
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -25,15 +25,20 @@ except ImportError:  # Windows: runs are not locked there
 RESERVED_BYTES = 1 << 20
 
 
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
 class Journal:
     """Writes one run's file. Safe to use from many threads; every `write` is on disk when it returns.
 
     While it is open no other process can open it: two resumes of one run, or a resume beside the run itself, are
-    refused. Raises LocalError where the file cannot be made or written.
+    refused. ``now`` (UTC) dates each record. Raises LocalError where the file cannot be made or written.
     """
 
-    def __init__(self, folder: Path, run_id: str) -> None:
+    def __init__(self, folder: Path, run_id: str, now: Callable[[], datetime] = _utc_now) -> None:
         self.run_id = run_id
+        self._now = now
         self.path = folder / (run_id + SUFFIX)
         self._lock = threading.Lock()
         self._head = ""
@@ -52,7 +57,7 @@ class Journal:
             raise _unwritable(self.path, error) from error
 
     @classmethod
-    def reopen(cls, path: Path) -> tuple[Journal, RunRecord]:
+    def reopen(cls, path: Path, now: Callable[[], datetime] = _utc_now) -> tuple[Journal, RunRecord]:
         """Opens a run's file to go on with it, and reads it, under the lock.
 
         A torn last line is cut off and kept as a ``recovered`` record. Raises RefusedError where another process
@@ -60,7 +65,7 @@ class Journal:
         """
         journal = cls.__new__(cls)
         journal.path, journal.run_id = path, path.name.removesuffix(SUFFIX)
-        journal._lock = threading.Lock()
+        journal._now, journal._lock = now, threading.Lock()
         try:
             journal._fd = fd = os.open(path, os.O_RDWR | os.O_APPEND)
         except OSError as error:
@@ -87,7 +92,8 @@ class Journal:
         with self._lock:
             if self._fd is None:
                 raise LocalError(f"the journal {self.path} is closed")
-            body = {"record": record, "n": self._lines + 1, "prev": self._head, **fields}
+            at = f"{self._now():%Y-%m-%dT%H:%M:%S.%fZ}"
+            body = {"record": record, "n": self._lines + 1, "at": at, "prev": self._head, **fields}
             line, head = seal(body)
             size = os.fstat(self._fd).st_size
             try:
@@ -141,6 +147,7 @@ def new_run_id(now: datetime, random_hex: Callable[[], str]) -> str:
 
 def make_private(folder: Path) -> None:
     """Makes ``folder`` for this user alone; one that others may write to, or own, is refused (LocalError)."""
+    is_new = not folder.exists()
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     if os.name != "posix":
         return
@@ -149,7 +156,9 @@ def make_private(folder: Path) -> None:
         raise LocalError(f"the journal folder {folder} belongs to another user", "choose one with --journal-dir")
     if status.st_mode & 0o022:
         raise LocalError(f"others may write to the journal folder {folder}", f"chmod 700 {folder}")
-    folder.chmod(0o700)
+    if is_new:
+        # Whatever the umask took away. One that was there before keeps its mode: it may be anybody's home.
+        folder.chmod(0o700)
 
 
 def _reserve(fd: int) -> None:

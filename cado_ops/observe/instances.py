@@ -94,16 +94,16 @@ def ids_not_found(
 
 def _matching(ec2: Ec2, cell: Cell, selection: Selection, base: list[Filter]) -> list[Instance]:
     kept: dict[str, Instance] | None = None
-    for filters in rounds(selection.conditions) or [[]]:
-        matched = {i.instance_id: i for i in ec2.instances(cell, [*base, *filters])}
+    for filters in rounds([*base, *selection.conditions]) or [[]]:
+        matched = {i.instance_id: i for i in ec2.instances(cell, filters)}
         kept = matched if kept is None else {key: kept[key] for key in kept if key in matched}
         if not kept:
             return []
     assert kept is not None
     for group in selection.excludes:
         out: set[str] | None = None
-        for filters in rounds(group):
-            matched_ids = {i.instance_id for i in ec2.instances(cell, [*base, *filters])}
+        for filters in rounds([*base, *group]):
+            matched_ids = {i.instance_id for i in ec2.instances(cell, filters)}
             out = matched_ids if out is None else out & matched_ids
         kept = {key: instance for key, instance in kept.items() if key not in (out or ())}
     return [instance for instance in kept.values() if _claimed(instance, selection)]

@@ -11,10 +11,11 @@ from typing import Generic, TypeVar
 
 from cado_ops.aws.connection import Connection
 from cado_ops.aws.ec2 import Ec2
-from cado_ops.errors import AwsError
+from cado_ops.errors import AwsError, CadoOpsError
 from cado_ops.fanout import FanOut
-from cado_ops.model import Account, Caller, Cell, Failure, LeftOut
+from cado_ops.model import Account, Caller, Cell, ErrorInfo, Failure, LeftOut
 from cado_ops.observe.targets import (
+    POLICY_DENIES,
     Accounts,
     denied_region,
     failure,
@@ -109,10 +110,8 @@ def sweep(
     done = total = 0
     for result in fan.results():
         job = result.job
-        if isinstance(result.error, AwsError):
-            _note_failure(seen, scope, connection, job, result.error)
-        elif result.error is not None:
-            raise result.error
+        if result.error is not None:
+            _note_failure(seen, scope, connection, job, _as_aws_error(result.error))
         elif isinstance(job, _AccountJob):
             assert isinstance(result.value, _Cells)
             seen.left_out += result.value.left_out
@@ -127,7 +126,32 @@ def sweep(
         if isinstance(job, _CellJob):
             done += 1
         on_progress(done, total)
+    _note_closed_accounts(seen)
     return seen
+
+
+def _as_aws_error(error: Exception) -> AwsError:
+    """What ends one cell must not end the others: a fault of ours is that cell's failure, and said."""
+    if isinstance(error, AwsError):
+        return error
+    if isinstance(error, CadoOpsError):
+        raise error
+    return AwsError(
+        "InternalError",
+        f"this is a fault in cado-ops: {type(error).__name__}: {error}",
+        hint="Run it with --debug and report what it prints.",
+    )
+
+
+def _note_closed_accounts(seen: Seen[T]) -> None:
+    """An account of which organisation policies deny every region was not read: that is no empty answer."""
+    known = {cell.account for cell in seen.readings} | {failure.account for failure in seen.failures}
+    closed = {left.account: left for left in seen.left_out if left.region and left.reason.startswith(POLICY_DENIES)}
+    for account, left in sorted(closed.items()):
+        if account not in known:
+            error = ErrorInfo("AllRegionsDenied", left.reason, "Name regions that the account may use: --region.")
+            seen.failures.append(Failure(account, None, "observe", error))
+            seen.failed_cells += 1
 
 
 def _accounts_of_scope(scope: Scope, accounts: Accounts, caller: Caller, whole_scope: bool) -> set[str]:
@@ -152,7 +176,7 @@ def _cells_of(job: _AccountJob, scope: Scope, connection: Connection, ec2: Ec2) 
     ]
     cells = {cell for cell in job.extra if cell.region not in scope.exclude_regions}
     if job.whole_scope:
-        regions = resolve_regions(scope, account, ec2, connection.region)
+        regions = resolve_regions(scope, account, ec2, connection.region, connection.home_region)
         left_out += [left for left in regions.left_out if left not in left_out]
         cells |= {Cell(account.account_id, region) for region in regions.regions}
     return _Cells(sorted(cells), left_out)

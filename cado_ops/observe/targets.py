@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from cado_ops.aws.connection import Connection
@@ -12,6 +12,13 @@ from cado_ops.errors import AwsError, Kind, UsageError
 from cado_ops.model import Account, Caller, Cell, ErrorInfo, Failure, LeftOut
 from cado_ops.scope import Scope
 
+# Regions that no account has to enable, in each partition: some of them, the busiest first.
+ALWAYS_ENABLED = {
+    "aws": ("us-east-1", "eu-west-1", "us-west-2", "eu-central-1", "ap-southeast-1", "ap-northeast-1"),
+    "aws-us-gov": ("us-gov-west-1", "us-gov-east-1"),
+    "aws-cn": ("cn-north-1", "cn-northwest-1"),
+}
+POLICY_DENIES = "an organisation policy denies it"
 # As many as the prompt shows.
 NAMES_ASKED = 10
 
@@ -64,21 +71,21 @@ def resolve_accounts(
 def _add_members(found: Accounts, scope: Scope, caller: Caller, connection: Connection) -> None:
     identity = scope.org_role_arn or caller.account
     organizations = Organizations(connection, identity)
-    listings = [organizations.accounts()] if scope.org else []
-    listings += [organizations.accounts_under(unit) for unit in scope.ous]
-    try:
-        for listing in listings:
+    listings: dict[str | None, Iterator[MemberAccount]] = {None: organizations.accounts()} if scope.org else {}
+    listings |= {unit: organizations.accounts_under(unit) for unit in scope.ous}
+    for unit, listing in listings.items():
+        try:
             for member in listing:
                 _add_member(found, member)
-    except AwsError as error:
-        hint = error.hint
-        if error.kind is Kind.DENIED or error.code == "AWSOrganizationsNotInUseException":
-            hint = (
-                "Only the management account and delegated administrators may list accounts: "
-                "name a role there with --org-role-arn, or the accounts with --account."
-            )
-        problem = AwsError(error.code, error.message, hint=hint, kind=error.kind)
-        found.failures.append(failure(problem, "organizations", identity_account(identity)))
+        except AwsError as error:
+            hint = error.hint
+            if error.kind is Kind.DENIED or error.code == "AWSOrganizationsNotInUseException":
+                hint = (
+                    "Only the management account and delegated administrators may list accounts: "
+                    "name a role there with --org-role-arn, or the accounts with --account."
+                )
+            info = ErrorInfo(error.code, error.message, hint)
+            found.failures.append(Failure(identity_account(identity), None, "organizations", info, unit))
 
 
 def account_names(
@@ -115,12 +122,16 @@ def _add_member(found: Accounts, member: MemberAccount) -> None:
 
 
 def _check_roles(found: Accounts, scope: Scope, caller: Caller, connection: Connection) -> None:
-    stray = sorted(scope.role_arns_from_flags - found.in_scope.keys() - scope.exclude_accounts)
+    named = {account.account_id for account in scope.accounts}
+    stray = sorted(scope.role_arns_from_flags - found.in_scope.keys() - scope.exclude_accounts - named)
     if stray and not found.failures:
         raise UsageError(
             f"--role-arn {scope.role_arns[stray[0]]} is for account {stray[0]}, which is not in scope",
             f"add --account {stray[0]}",
         )
+    for arn in filter(None, (scope.org_role_arn, *scope.role_arns.values())):
+        if arn.split(":")[1] != caller.partition:
+            raise UsageError(f"{arn} is of another partition than you are ({caller.partition})")
     for account_id in sorted(found.in_scope):
         if account_id != caller.account and connection.credentials.role_arn(account_id) is None:
             raise UsageError(
@@ -137,17 +148,38 @@ class Regions:
     left_out: list[LeftOut] = field(default_factory=list)
 
 
-def resolve_regions(scope: Scope, account: Account, ec2: Ec2, default_region: str | None) -> Regions:
+def resolve_regions(
+    scope: Scope, account: Account, ec2: Ec2, default_region: str | None, home_region: str
+) -> Regions:
     """The regions in scope for one account; asks EC2 only with ``--region all``. Raises AwsError, UsageError."""
     listed = regions_named(scope, default_region)
     if scope.all_regions:
-        listed = sorted({*listed, *ec2.regions(account.account_id)})
+        listed = sorted({*listed, *_enabled_regions(scope, account.account_id, ec2, home_region)})
     left_out = [
         LeftOut(account.account_id, region, "--exclude-region", account.name)
         for region in listed
         if region in scope.exclude_regions
     ]
     return Regions([region for region in listed if region not in scope.exclude_regions], left_out)
+
+
+def _enabled_regions(scope: Scope, account: str, ec2: Ec2, home_region: str) -> list[str]:
+    """Asked in the home region, or where an organisation policy closes that one, in another that may be open."""
+    refused: AwsError | None = None
+    for region in dict.fromkeys((home_region, *scope.regions, *ALWAYS_ENABLED.get(partition_of(home_region), ()))):
+        try:
+            return ec2.regions(account, region)
+        except AwsError as error:
+            if error.kind is not Kind.ORG_DENIED:
+                raise
+            refused = refused or error
+    assert refused is not None
+    raise refused
+
+
+def partition_of(region: str) -> str:
+    """The partition of a region, by the beginning of its name."""
+    return {"us-gov": "aws-us-gov", "cn": "aws-cn"}.get(region.rsplit("-", 2)[0], "aws")
 
 
 def regions_named(scope: Scope, default_region: str | None) -> list[str]:
@@ -171,7 +203,7 @@ def denied_region(error: AwsError, scope: Scope, region: str) -> bool:
 
 
 def left_out_region(cell: Cell, error: AwsError, name: str | None) -> LeftOut:
-    return LeftOut(cell.account, cell.region, f"an organisation policy denies it: {error.message}", name)
+    return LeftOut(cell.account, cell.region, f"{POLICY_DENIES}: {error.message}", name)
 
 
 def unreadable(left: Sequence[Failure]) -> str:

@@ -42,14 +42,16 @@ def settle(change: TagChange, live: Mapping[str, str]) -> Settlement | None:
             warnings=(*change.warnings, "another case claimed the instance at the same time: the tag stays"),
         )
         return Settlement(settled, {SSM_TAG: SSM_TAG_VALUE}, {})
-    # With the last claim the tag goes whatever its value, as in `plan.tagging`: a value that IAM does not match too.
-    if tag is None or tag != change.after.get(SSM_TAG):
+    # As in `plan.tagging`, the tag goes with the last claim though it be a near miss or set to something else.
+    if tag is None or SSM_TAG in change.remove or tag not in (SSM_TAG_VALUE, change.after.get(SSM_TAG)):
         return None
     if not ended or claims or change.put or any(map(_keeps, ended, ended.values())):
         return None
     settled = replace(
         change,
         action=Action.UNTAG,
+        # Where another case put the tag back only since: what is removed now is to be looked at like the rest.
+        before={**change.before, SSM_TAG: tag},
         after={**change.after, SSM_TAG: None},
         claims=(),
         warnings=(*change.warnings, "the other cases ended at the same time: the tag goes with the last claim"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
+from cado_ops.due import parse_claim
 from cado_ops.model import CLAIM_PREFIX, SSM_TAG, SSM_TAG_VALUE, Instance, Outcome
 from cado_ops.plan.change import Action, TagChange, Tags
 from cado_ops.plan.tagging import ENDED_STATES, claims_of
@@ -14,7 +15,8 @@ def plan_undo(done: TagChange, live: Instance | None) -> TagChange:
     """The change that puts back what ``done`` changed, given how the instance is now (None: it is gone).
 
     Each tag that ``done`` changed must stand as it left it, or as it found it: anything else is somebody's
-    later doing, and is left alone (DRIFTED). Another case's claim keeps the SSM tag on.
+    later doing, and is left alone (DRIFTED). Another case's claim keeps the SSM tag on; with the last claim it
+    goes, whichever run set it, unless that claim says ``keep``.
     """
     change = replace(done, outcome=Outcome.PLANNED, warnings=(), error=None)
     if live is None:
@@ -30,18 +32,22 @@ def plan_undo(done: TagChange, live: Instance | None) -> TagChange:
         return _left(change, Outcome.DRIFTED, f"changed since by somebody else: {', '.join(changed_since)}")
     before: dict[str, str | None] = {SSM_TAG: live.tags.get(SSM_TAG), **now}
     after = before | {key: done.before[key] for key in touched}
+    others = claims_of(live).keys() - {key.removeprefix(CLAIM_PREFIX) for key in touched}
+    cases = others | {key.removeprefix(CLAIM_PREFIX) for key, value in after.items() if _claims(key, value)}
+    # A claim that is put back keeps the tag from going too, though it stood without one before.
+    keeping = others if after[SSM_TAG] is not None else cases
     warnings: tuple[str, ...] = ()
-    others = sorted(claims_of(live).keys() - {key.removeprefix(CLAIM_PREFIX) for key in touched})
-    if others and before[SSM_TAG] == SSM_TAG_VALUE != after[SSM_TAG]:
+    if keeping and before[SSM_TAG] == SSM_TAG_VALUE != after[SSM_TAG]:
         after[SSM_TAG] = before[SSM_TAG]
-        warnings = (f"claimed by {', '.join(others)}: the tag stays",)
-    cases = {key.removeprefix(CLAIM_PREFIX) for key, value in after.items() if _claims(key, value)}
+        warnings = (f"claimed by {', '.join(sorted(keeping))}: the tag stays",)
+    if not cases and SSM_TAG not in touched and _ends_claims(before):
+        after[SSM_TAG] = None
     return replace(
         change,
         action=action_of(before, after),
         before=before,
         after=after,
-        claims=tuple(sorted(cases | set(others))),
+        claims=tuple(sorted(cases)),
         outcome=Outcome.UNCHANGED if before == after else Outcome.PLANNED,
         warnings=warnings,
     )
@@ -77,6 +83,13 @@ def action_of(before: Tags, after: Tags) -> Action:
     if not changed:
         return Action.NONE
     return Action.CLAIM if any(value is not None for value in changed.values()) else Action.RELEASE
+
+
+def _ends_claims(before: Tags) -> bool:
+    """Whether there are claims among these, and none of them says that the tag stays without them."""
+    found = [parse_claim(key, value) for key, value in before.items() if value is not None]
+    ended = [claim for claim in found if claim is not None]
+    return bool(ended) and not any(claim.keep for claim in ended)
 
 
 def _claims(key: str, value: str | None) -> bool:

@@ -69,6 +69,10 @@ def build_environment(endpoint_url: str, folder: Path, inherited: Mapping[str, s
     )
     # Runs that changed nothing real do not belong among those that did, unless somebody named a folder for them.
     environment["CADO_OPS_JOURNAL_DIR"] = inherited.get("CADO_OPS_JOURNAL_DIR") or str(folder / "runs")
+    # Nor do the settings of real work: a profile among them would be looked for in the empty configuration.
+    settings = folder / "cado-ops.toml"
+    settings.touch(mode=0o600)
+    environment.update(CADO_OPS_CONFIG=str(settings), CADO_OPS_PROFILE=None)
     for name in ("NO_PROXY", "no_proxy"):
         environment[name] = _with_loopback(inherited.get(name, ""))
     return environment

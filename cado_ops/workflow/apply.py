@@ -167,15 +167,17 @@ class TagApplier:
                 break
             seen = {each: _stands(change, live.get(each, {})) for each, change in waiting.items()}
             standing = [change for each, change in waiting.items() if seen[each] is Outcome.CHANGED]
+            drifted = {each: change for each, change in waiting.items() if seen[each] is Outcome.DRIFTED}
             waiting = {each: change for each, change in waiting.items() if seen[each] is not Outcome.CHANGED}
             for change in standing:
                 if change.outcome is Outcome.UNKNOWN:
                     corrected[change.instance_id] = change.ended(Outcome.CHANGED)
-            settled = self._settle(cell, standing, live)
+            # A claim that was prolonged while it was being removed stands, and needs the tag like any other.
+            settled = self._settle(cell, [*standing, *drifted.values()], live)
             corrected |= settled
             waiting |= {each: change for each, change in settled.items() if change.outcome in touched}
             if wait is None or (self.stopped() and not settled):
-                late = {each: change for each, change in waiting.items() if each not in settled}
+                late = {each: by for each, by in waiting.items() if each not in settled or each in drifted}
                 corrected |= {each: _unsettled(change, seen[each]) for each, change in late.items()}
                 break
             if waiting and not settled:

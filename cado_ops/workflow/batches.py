@@ -13,11 +13,11 @@ from cado_ops.errors import AwsError, Kind
 
 # CreateTags and DeleteTags, EC2 API reference: up to 1,000 resources a call.
 LARGEST = 1000
-# After this many instances refused one by one, and none accepted, the others would be refused as well.
+# After this many instances refused one by one, and none accepted, larger batches are not halved any further.
 HOPELESS = 16
 
 # Asking for fewer instances cannot help where the answer was not about the instances.
-_NOT_ABOUT_INSTANCES = (Kind.CREDENTIALS, Kind.ORG_DENIED, Kind.THROTTLED, Kind.TRANSPORT)
+_NOT_ABOUT_INSTANCES = (Kind.CREDENTIALS, Kind.THROTTLED, Kind.TRANSPORT)
 
 
 @dataclass
@@ -59,11 +59,27 @@ def send_shrinking(
             elif len(batch) == 1:
                 sent.refused[batch[0]] = error
                 refused_alone += 1
-            elif error.kind in _NOT_ABOUT_INSTANCES or (refused_alone >= HOPELESS and not sent.accepted):
+            elif error.kind in _NOT_ABOUT_INSTANCES:
                 sent.refused |= dict.fromkeys(batch, error)
+            elif refused_alone >= HOPELESS and not sent.accepted and len(batch) > HOPELESS:
+                sent.refused |= dict.fromkeys(batch, _not_tried(error, len(batch)))
             else:
                 half = len(batch) // 2
                 waiting[:0] = [batch[:half], batch[half:]]
         else:
             sent.accepted |= dict.fromkeys(batch, request_id)
     return sent
+
+
+def _not_tried(error: AwsError, count: int) -> AwsError:
+    remark = (
+        f" (said of {count} instances together: like all that were tried before them, they were not tried singly)"
+    )
+    return AwsError(
+        error.code,
+        error.message + remark,
+        hint=error.hint,
+        kind=error.kind,
+        operation=error.operation,
+        request_id=error.request_id,
+    )

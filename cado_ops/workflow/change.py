@@ -187,9 +187,14 @@ def _guard(proposal: Proposal, guards: Guards) -> ErrorInfo | None:
     if count > guards.max_changes:
         return ErrorInfo(
             "TooManyChanges",
-            f"{count} changes are planned, more than --max-changes {guards.max_changes}: nothing was changed",
+            f"{count} changes are planned, and --max-changes is {guards.max_changes}: nothing was changed",
             f"Look at the plan with --dry-run; then --max-changes {count} allows it.",
         )
+    return incomplete(proposal, guards)
+
+
+def incomplete(proposal: Proposal, guards: Guards) -> ErrorInfo | None:
+    """Why ``--all-or-nothing`` refuses a proposal; None where it does not."""
     lost = len(proposal.failures) + sum(change.outcome is Outcome.FAILED for change in proposal.changes)
     if guards.all_or_nothing and lost:
         return ErrorInfo(
@@ -210,6 +215,8 @@ def write_plan(journal: Journal, proposal: Proposal, now: datetime) -> None:
         case=proposal.case,
         caller=proposal.caller.as_json(),
         started=stamp(now),
+        accounts=sorted({change.account for change in proposal.changes}),
+        regions=sorted({change.region for change in proposal.changes}),
         # So that a plan of which a part was lost in a crash is noticed.
         items=len(proposal.changes),
         **proposal.header,

@@ -7,6 +7,7 @@ from typing import Any
 
 from cado_ops.aws.connection import Connection
 from cado_ops.aws.ec2 import Ec2
+from cado_ops.errors import UsageError
 from cado_ops.model import Caller, Instance
 from cado_ops.observe.instances import Found, cells_named, ids_not_found, select_instances
 from cado_ops.observe.sweep import Seen, sweep
@@ -28,6 +29,11 @@ def read_instances(
     report_missing: bool = True,
 ) -> Seen[Found]:
     """Reads the selected instances of all targets; ids found nowhere are among the failures if so wished."""
+    for ref in selection.refs:
+        if ref.partition not in (None, caller.partition):
+            raise UsageError(
+                f"{ref.instance_id} is of partition {ref.partition}, and you are in {caller.partition}"
+            )
     named = cells_named(selection)
     # The scope's accounts count unless ARNs say it all; then only the accounts of the ARNs do.
     accounts = resolve_accounts(scope, caller, connection, named, whole_scope=selection.needs_scope)

@@ -60,8 +60,14 @@ class Cli:
     waits: list[float] = field(default_factory=list)
     clock: Callable[[], float] | None = None
 
-    def __call__(self, *argv: str, stdin: str | io.StringIO = "", stderr: io.StringIO | None = None) -> Result:
-        out, err = io.StringIO(), stderr or io.StringIO()
+    def __call__(
+        self,
+        *argv: str,
+        stdin: str | io.StringIO = "",
+        stdout: io.StringIO | None = None,
+        stderr: io.StringIO | None = None,
+    ) -> Result:
+        out, err = stdout or io.StringIO(), stderr or io.StringIO()
         world = World(
             stdin=stdin if isinstance(stdin, io.StringIO) else io.StringIO(stdin),
             stdout=out,
@@ -107,6 +113,7 @@ def sandbox(_server: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Sandbox:
             monkeypatch.delenv(name, raising=False)
         else:
             monkeypatch.setenv(name, value)
+    monkeypatch.delenv("CADO_OPS_CONFIG")  # the tests have settings files of their own
     return _server
 
 

@@ -321,8 +321,8 @@ def test_out_where_nothing_can_be_written(offline: Cli, tmp_path: Path) -> None:
         (("--of-case", "IR-99"), "no run of the case IR-99"),
         (("--of-case", "not a case"), "--of-case"),
         (("last", "--format", "pdf"), "it takes jsonl, html"),
-        (("last", "--format", ""), "it takes jsonl, html"),
-        (("last", "--out", ""), "there already"),
+        (("last", "--format", ""), "--format is empty"),
+        (("last", "--out", ""), "--out is empty"),
         (("last", "-o", "json"), "-o"),
     ],
 )

@@ -46,6 +46,8 @@ def test_what_the_journal_holds(cli: Cli) -> None:
     assert run.header["argv"][0] == "tag-instances"
     assert run.header["roles"]["role_name"] == "CadoOperator"
     assert run.header["started"].endswith("Z")
+    assert (run.header["accounts"], run.header["regions"]) == ([PROD], [EU])
+    assert all(json.loads(line)["at"].endswith("Z") for line in path.read_text().splitlines())
     assert len(run.plan) == 4, "the whole plan, not only what was done"
     by_name = {line["name"]: line for line in run.plan}
     assert by_name["web-04"]["tags_before"] == {"CadoResponseSSMEnabled": "true", "cado-ops:case/IR-42": None}
@@ -57,6 +59,14 @@ def test_what_the_journal_holds(cli: Cli) -> None:
     assert not [
         os.environ[name] for name in ("AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN") if os.environ[name] in text
     ]
+
+
+def test_a_password_in_an_endpoint_is_not_journaled(cli: Cli, sandbox: Any) -> None:
+    url = sandbox.endpoint_url.replace("://", "://somebody:hunter2@")
+    result = cli.json(*WEB, "--endpoint-url", url)
+    assert result.code == 0, result.out
+    text = cli.runs()[0].read_text()
+    assert "hunter2" not in text + result.out + result.err
 
 
 def test_the_journal_is_private(cli: Cli) -> None:
@@ -81,7 +91,7 @@ def test_list_and_show(cli: Cli, sandbox: Any) -> None:
     assert shown.json["case"] == "IR-42"
     assert {item["name"]: item["outcome"] for item in shown.json["items"]}["web-01"] == "changed"
     # By its id: there may be several runs of one second.
-    assert cli.json("runs", "show", "last").json["run_id"] == listed[-1]["run_id"]
+    assert cli.json("runs", "show", "last").json["run_id"] == second.json["run_id"]
     assert cli.json("runs", "show", first[:20]).json["run_id"] == first
     assert "web-01" in cli("runs", "show", first).out
     assert first in cli("runs", "list").out

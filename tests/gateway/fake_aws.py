@@ -140,7 +140,8 @@ class Wire:
             account = request.parameters["RoleArn"].split(":")[4]
             self.generations[account] = self.generations.get(account, 0) + 1
             return assumed(account, self.now + timedelta(hours=1), self.generations[account])
-        return xml(request.action)
+        empty = {"DescribeInstances": "<reservationSet/>", "DescribeTags": "<tagSet/>"}
+        return xml(request.action, empty.get(request.action, ""))
 
 
 def _parse(prepared: Any) -> Request:

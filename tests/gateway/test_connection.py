@@ -16,7 +16,7 @@ import pytest
 from botocore.exceptions import EndpointConnectionError, ReadTimeoutError
 
 from cado_ops import __version__
-from cado_ops.aws.connection import FALLBACK_REGION
+from cado_ops.aws.connection import FALLBACK_REGION, UnsignedRequestError
 from cado_ops.aws.credentials import Roles
 from cado_ops.errors import AwsError, Kind, UsageError
 from tests.gateway.fake_aws import HOME, HOME_KEY, Answer, Parts, Request, Wire, ec2_error, sts_error, xml
@@ -77,7 +77,7 @@ class TestWhoSigns:
         describe(connection, HOME)
         client = connection._client("ec2", "eu-west-1")
         wire.requests.clear()
-        with pytest.raises(RuntimeError, match="no identity"):
+        with pytest.raises(UnsignedRequestError, match="no identity"):
             client.describe_instances()
         assert wire.requests == []
 
@@ -93,7 +93,7 @@ class TestWhoSigns:
         wire.reply("DescribeInstances", ec2_error("UnauthorizedOperation", status=403))
         with pytest.raises(AwsError):
             describe(connection, HOME)
-        with pytest.raises(RuntimeError, match="no identity"):
+        with pytest.raises(UnsignedRequestError, match="no identity"):
             connection._client("ec2", "eu-west-1").describe_instances()
 
 

@@ -164,7 +164,7 @@ class TestDescribeInstances:
 def test_regions_are_those_enabled_in_the_account(wire: Wire, ec2: Ec2) -> None:
     names = "".join(f"<item><regionName>{name}</regionName></item>" for name in ("us-east-1", "eu-west-1"))
     wire.reply("DescribeRegions", xml("DescribeRegions", f"<regionInfo>{names}</regionInfo>"))
-    assert ec2.regions(CELL.account) == ["eu-west-1", "us-east-1"]
+    assert ec2.regions(CELL.account, "eu-west-1") == ["eu-west-1", "us-east-1"]
     request = only(wire, "DescribeRegions")
     assert request.parameters == {}
     assert CELL.account in request.key

@@ -106,7 +106,16 @@ def test_where_nobody_is_accepted_it_gives_up() -> None:
     server = Server(forbidden=ids(1000))
     sent = send_shrinking(ids(1000), server, named)
     assert sent.refused.keys() == set(ids(1000))
-    assert len(server.calls) < 4 * HOPELESS
+    assert len(server.calls) < 6 * HOPELESS
+    assert sum(len(call) == 1 for call in server.calls) <= 3 * HOPELESS
+    assert "not tried singly" in sent.refused["i-999"].message
+
+
+def test_giving_up_leaves_no_small_batch_unjudged() -> None:
+    """The one behind seventeen guilty ones is tried by itself."""
+    server = Server(forbidden=ids(17))
+    sent = send_shrinking(ids(100), server, named)
+    assert sent.refused.keys() == set(ids(17))
 
 
 def test_it_does_not_give_up_once_one_was_accepted() -> None:
@@ -116,7 +125,7 @@ def test_it_does_not_give_up_once_one_was_accepted() -> None:
     assert sum(len(call) == 1 for call in server.calls) == 40
 
 
-@pytest.mark.parametrize("kind", [Kind.CREDENTIALS, Kind.ORG_DENIED, Kind.THROTTLED, Kind.TRANSPORT])
+@pytest.mark.parametrize("kind", [Kind.CREDENTIALS, Kind.THROTTLED, Kind.TRANSPORT])
 def test_what_is_not_about_instances_is_not_halved(kind: Kind) -> None:
     calls = 0
 

@@ -232,11 +232,13 @@ class TestPrivacy:
         assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
 
     @pytest.mark.parametrize("mode", [0o755, 0o750, 0o701])
-    def test_a_folder_that_others_may_read_is_closed(self, folder: Path, mode: int) -> None:
+    def test_a_folder_that_was_there_keeps_its_mode(self, folder: Path, mode: int) -> None:
+        """It may be anybody's home; the files in it are private all the same."""
         folder.mkdir()
         folder.chmod(mode)
-        write_run(folder)
-        assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+        path = write_run(folder)
+        assert stat.S_IMODE(folder.stat().st_mode) == mode
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
     @pytest.mark.parametrize("mode", [0o777, 0o770, 0o702, 0o1777])
     def test_a_folder_that_others_may_write_to_is_refused(self, folder: Path, mode: int) -> None:
