@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from cado_ops.arns import shown
 from cado_ops.errors import RefusedError
-from cado_ops.model import Caller, ErrorInfo, Failure
+from cado_ops.model import CLAIM_PREFIX, SSM_TAG, Caller, ErrorInfo, Failure
 from cado_ops.plan.change import TagChange, from_record
 
 PLAN_VERSION = 1
@@ -67,27 +68,31 @@ def load_plan(text: str, where: str) -> SavedPlan:
     if not isinstance(body, dict) or body.get("kind") != KIND:
         raise RefusedError(f"{where} is no saved plan", "cado-ops tag-instances … --save-plan FILE makes one")
     version = body.get("format_version")
-    if version != PLAN_VERSION:
+    if type(version) is not int or version != PLAN_VERSION:
         raise RefusedError(
-            f"{where} has plan format {version!r}; this version of cado-ops reads {PLAN_VERSION}",
+            f"{where} has plan format {shown(version)}; this version of cado-ops reads {PLAN_VERSION}",
             "make the plan again with this version",
         )
     digest = body.pop("digest", None)
-    if digest != _digest(body):
+    try:
+        edited = digest != _digest(body)
+    except RecursionError:  # its reader goes deeper than its writer
+        edited = True
+    if edited:
         raise RefusedError(f"{where} was changed after it was saved", "make the plan again")
     try:
         return SavedPlan(
-            command=body["command"],
-            case=body["case"],
+            command=_text(body["command"]),
+            case=_text_or_none(body["case"]),
             created=datetime.strptime(body["created"], "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC),
-            caller=Caller(**body["caller"]),
-            roles=body["roles"],
-            home_region=body["home_region"],
-            targets=body["targets"],
-            targets_failed=body["targets_failed"],
-            account_names=body["account_names"],
-            changes=[from_record(change) for change in body["changes"]],
-            failures=[failure_from(failure) for failure in body["failures"]],
+            caller=_caller(**body["caller"]),
+            roles=_roles(**body["roles"]),
+            home_region=_text(body["home_region"]),
+            targets=_count(body["targets"]),
+            targets_failed=_count(body["targets_failed"]),
+            account_names={key: _text_or_none(name) for key, name in _object(body["account_names"]).items()},
+            changes=[_change(change) for change in _list(body["changes"])],
+            failures=[failure_from(failure) for failure in _list(body["failures"])],
             digest=digest,
         )
     except (KeyError, TypeError, ValueError) as error:
@@ -95,8 +100,69 @@ def load_plan(text: str, where: str) -> SavedPlan:
 
 
 def failure_from(data: dict[str, Any]) -> Failure:
-    """A failure as `Failure.as_json` gave it."""
-    return Failure(data["account"], data["region"], data["stage"], ErrorInfo(**data["error"]), data["id"])
+    """A failure as `Failure.as_json` gave it. Raises KeyError or TypeError where it is none."""
+    account, region, each = (_text_or_none(data[key]) for key in ("account", "region", "id"))
+    return Failure(account, region, _text(data["stage"]), _error(**data["error"]), each)
+
+
+# A digest that fits says nothing of what is in a file: a wrong type is found here, not half-way through a run.
+
+
+def _change(record: Any) -> TagChange:
+    change = from_record(record)
+    _list(record["claims"])
+    _list(record["warnings"])
+    if change.error is not None:
+        _error(**record["error"])
+    foreign = [key for key in change.before if key != SSM_TAG and not key.startswith(CLAIM_PREFIX)]
+    if foreign or SSM_TAG not in change.before:
+        # What is shown of a plan are these tags, so it changes no others.
+        raise ValueError(f"a change must be of {SSM_TAG} and claims, not of {shown(foreign)}")
+    return change
+
+
+def _caller(account: Any, arn: Any, endpoint: Any) -> Caller:
+    return Caller(_text(account), _text(arn), _text_or_none(endpoint))
+
+
+def _error(code: Any, message: Any, hint: Any) -> ErrorInfo:
+    return ErrorInfo(_text(code), _text(message), _text_or_none(hint))
+
+
+def _roles(role_arns: Any, **names: Any) -> dict[str, Any]:
+    missing = {"role_name", "external_id", "session_name", "source_identity"} ^ names.keys()
+    if missing:
+        raise ValueError(f"the roles lack, or should lack, {shown(sorted(missing))}")
+    arns = {account: _text(arn) for account, arn in _object(role_arns).items()}
+    return {"role_arns": arns} | {key: _text_or_none(name) for key, name in names.items()}
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"{shown(value)} is no text")
+    return value
+
+
+def _text_or_none(value: Any) -> str | None:
+    return None if value is None else _text(value)
+
+
+def _count(value: Any) -> int:
+    if type(value) is not int or value < 0:
+        raise TypeError(f"{shown(value)} is no number of targets")
+    return value
+
+
+def _list(value: Any) -> list[Any]:
+    if not isinstance(value, list):
+        raise TypeError(f"{shown(value)} is no list")
+    return value
+
+
+def _object(value: Any) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise TypeError(f"{shown(value)} is no object")
+    return value
 
 
 def _digest(body: dict[str, Any]) -> str:

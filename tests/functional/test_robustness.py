@@ -184,7 +184,8 @@ def test_alternating_page_tokens_end(cli: Cli, sandbox: Any) -> None:
         if request.action != "DescribeInstances":
             return None
         token = "AB"[next(count) % 2]
-        body = f"<DescribeInstancesResponse><reservationSet/><nextToken>{token}</nextToken></DescribeInstancesResponse>"
+        body = f"<DescribeInstancesResponse><reservationSet/><nextToken>{token}</nextToken>"
+        body += "</DescribeInstancesResponse>"
         return 200, {"Content-Type": "text/xml"}, body.encode()
 
     sandbox.intercept = loop
