@@ -26,9 +26,11 @@ class Settlement:
 def settle(change: TagChange, live: Mapping[str, str]) -> Settlement | None:
     """What ``live`` (the SSM tag and all claims, after ``change`` was made) still asks for; None: nothing.
 
-    - The SSM tag was taken off, and a claim is there now: another case came in between. It goes back on.
-    - Only a claim was taken off, for others were there; now none is: they went at the same time, each leaving
-      the tag to the other. It goes too, unless it stood before any claim (``keep``).
+    - The SSM tag was taken off, and a claim is there now: another case came in between, or a claim was prolonged.
+      It goes back on.
+    - Only claims were taken off, for others were there, or no tag; now there is no claim, and a tag: they went at
+      the same time, each leaving the tag to the other, or one had put it back. It goes too, unless it stood before
+      any claim (``keep``).
     """
     claims = {key for key, value in live.items() if parse_claim(key, value)}
     ended = {key: value for key, value in change.remove.items() if key.startswith(CLAIM_PREFIX)}

@@ -86,7 +86,7 @@ def load_plan(text: str, where: str) -> SavedPlan:
             case=_text_or_none(body["case"]),
             created=datetime.strptime(body["created"], "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC),
             caller=_caller(**body["caller"]),
-            roles=_roles(**body["roles"]),
+            roles=_roles(body["roles"]),
             home_region=_text(body["home_region"]),
             targets=_count(body["targets"]),
             targets_failed=_count(body["targets_failed"]),
@@ -96,7 +96,7 @@ def load_plan(text: str, where: str) -> SavedPlan:
             digest=digest,
         )
     except (KeyError, TypeError, ValueError) as error:
-        raise RefusedError(f"{where} is no plan that this version can read: {error}") from error
+        raise RefusedError(f"{where} is no plan that this version can read: {shown(str(error), 200)}") from error
 
 
 def failure_from(data: dict[str, Any]) -> Failure:
@@ -129,12 +129,16 @@ def _error(code: Any, message: Any, hint: Any) -> ErrorInfo:
     return ErrorInfo(_text(code), _text(message), _text_or_none(hint))
 
 
-def _roles(role_arns: Any, **names: Any) -> dict[str, Any]:
-    missing = {"role_name", "external_id", "session_name", "source_identity"} ^ names.keys()
-    if missing:
-        raise ValueError(f"the roles lack, or should lack, {shown(sorted(missing))}")
-    arns = {account: _text(arn) for account, arn in _object(role_arns).items()}
-    return {"role_arns": arns} | {key: _text_or_none(name) for key, name in names.items()}
+def _roles(value: Any) -> dict[str, Any]:
+    roles = _object(value)
+    wrong = roles.keys() ^ {"role_name", "role_arns", "external_id", "session_name", "source_identity"}
+    if wrong:
+        raise ValueError(f"the roles lack, or should lack, {shown(sorted(wrong))}")
+    for arn in _object(roles["role_arns"]).values():
+        _text(arn)
+    for key in roles.keys() - {"role_arns"}:
+        _text_or_none(roles[key])
+    return roles
 
 
 def _text(value: Any) -> str:

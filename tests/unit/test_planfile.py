@@ -1,4 +1,4 @@
-"""Saved plans: what is written is read back, what was edited is refused, and nothing in a file makes it fall over."""
+"""Saved plans: what is written is read back, what was edited is refused, and no file makes the reader fall over."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from cado_ops.aws.credentials import Roles
 from cado_ops.errors import RefusedError
 from cado_ops.model import CLAIM_PREFIX, SSM_TAG, Caller, ErrorInfo, Failure, Outcome
 from cado_ops.plan.change import Action, TagChange
@@ -51,14 +52,13 @@ def changes(draw: st.DrawFn) -> TagChange:
 
 
 ROLES = st.fixed_dictionaries(
-    {},
-    optional={
+    {
         "role_name": MAYBE,
-        "role_arns": st.lists(TEXT, max_size=2),
+        "role_arns": st.dictionaries(TEXT, TEXT, max_size=2),
         "external_id": MAYBE,
-        "duration": st.integers(900, 43200),
-        "strict": st.booleans(),
-    },
+        "session_name": MAYBE,
+        "source_identity": MAYBE,
+    }
 )
 PLANS = st.builds(
     SavedPlan,
@@ -82,7 +82,13 @@ PLAN = SavedPlan(
     case="IR-42",
     created=datetime(2026, 11, 23, 17, 45, 1, tzinfo=UTC),
     caller=Caller("1" * 12, f"arn:aws:sts::{'1' * 12}:assumed-role/ops/me", "http://127.0.0.1:5000"),
-    roles={"role_name": "Ops", "role_arns": [], "external_id": None},
+    roles={
+        "role_name": "Ops",
+        "role_arns": {"2" * 12: f"arn:aws:iam::{'2' * 12}:role/Else"},
+        "external_id": None,
+        "session_name": None,
+        "source_identity": "me",
+    },
     home_region="eu-west-1",
     targets=8,
     targets_failed=1,
@@ -123,9 +129,12 @@ def read(text: str) -> SavedPlan | None:
     """The plan, or None where it is refused; anything else that is raised is a bug."""
     try:
         return load_plan(text, WHERE)
-    except RefusedError as refused:
-        assert WHERE in refused.message
-        return None
+    except RefusedError as error:
+        refused = error
+    assert refused.message.startswith(WHERE)
+    assert refused.message.isprintable(), "whatever is in the file, its refusal can be shown"
+    assert len(refused.message) < 400
+    return None
 
 
 class TestRoundTrip:
@@ -159,7 +168,7 @@ class TestRoundTrip:
 class TestEdits:
     """One byte replaced, put in or taken out: refused, or it changes nothing that is read."""
 
-    REPLACED = tuple(range(128)) + (0x80, 0xC3, 0xFF)
+    REPLACED = (*range(128), 0x80, 0xC3, 0xFF)
 
     def edits(self, data: bytes, position: int) -> Iterator[bytes]:
         yield data[:position] + data[position + 1 :]
@@ -168,11 +177,11 @@ class TestEdits:
             yield data[:position] + bytes([byte]) + data[position:]
 
     def test_any_single_byte_anywhere(self) -> None:
-        small = replace(PLAN, failures=[], account_names={}, roles={})
+        small = replace(PLAN, failures=[], account_names={})
         data = dump_plan(small).encode()
         plan = load_plan(data.decode(), WHERE)
         harmless = 0
-        for position in range(0, len(data)):
+        for position in range(len(data)):
             # Each place once with a byte of its own choice; all bytes at every place would be a quarter million.
             byte = bytes([(position * 37 + 11) % 128])
             for edited in (
@@ -287,10 +296,6 @@ def put(body: Any, path: tuple[Any, ...], value: Any) -> Any:
     return changed
 
 
-def same_kind(old: Any, new: Any) -> bool:
-    return type(old) is type(new)
-
-
 class TestHostileFiles:
     """With a digest that fits: the digest finds accidents, and whoever means to can make one."""
 
@@ -353,7 +358,7 @@ class TestHostileFiles:
         body["changes"][0]["tags_before"].pop(SSM_TAG)
         assert read(sealed(body)) is None, "every change says how the SSM tag stands"
 
-    @pytest.mark.parametrize("path", [("caller",), ("changes", 0, "error"), ("failures", 0, "error")])
+    @pytest.mark.parametrize("path", [("caller",), ("roles",), ("changes", 0, "error"), ("failures", 0, "error")])
     def test_a_field_too_many(self, path: tuple[Any, ...]) -> None:
         assert read(sealed(put(body_of(PLAN), (*path, "\x1b[31m"), "x"))) is None
 
@@ -364,7 +369,9 @@ def check_types(plan: SavedPlan) -> None:
         assert isinstance(value, str)
     for value in (plan.case, plan.caller.endpoint, *plan.account_names.values()):
         assert value is None or isinstance(value, str)
-    assert isinstance(plan.roles, dict)
+    Roles(**plan.roles | {"session_name": plan.roles["session_name"] or "cado-ops"})
+    for role in (*plan.roles["role_arns"].values(), *(each for each in plan.roles.values() if each is not None)):
+        assert isinstance(role, str) or role is plan.roles["role_arns"]
     for number in (plan.targets, plan.targets_failed):
         assert type(number) is int
         assert number >= 0
@@ -379,7 +386,7 @@ def check_types(plan: SavedPlan) -> None:
             assert error.hint is None or isinstance(error.hint, str)
     assert all(SSM_TAG in change.before for change in plan.changes)
     # And it can be written, compared and shown.
-    assert load_plan(dump_plan(plan), WHERE) == plan
+    assert replace(load_plan(dump_plan(plan), WHERE), digest=plan.digest) == plan
     for change in plan.changes:
         json.dumps(change.as_item())
 
