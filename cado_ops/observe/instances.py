@@ -83,7 +83,7 @@ def ids_not_found(
             else:
                 message = f"{ref.instance_id} is not in {ref.account}/{ref.region}"
         else:
-            message = f"{ref.instance_id} is in none of the {len(read)} targets that were read"
+            message = f"{ref.instance_id} is in none of the targets that were read ({len(read)})"
             if unread:
                 message += f"; not read: {unreadable(unread)}"
         hint = "Look at the account and region (cado-ops targets), or whether it was terminated over an hour ago."

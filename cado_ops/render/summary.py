@@ -119,7 +119,8 @@ def _done(report: Report) -> Iterator[str]:
         yield f"{summary['planned']} planned"
     for key in (*_OUTCOMES, *(key for key in summary if key not in (*_OUTCOMES, *_ELSEWHERE))):
         if summary.get(key):
-            yield f"{summary[key]} {plain(key.replace('_', ' '))}"
+            words = plain(key.replace("_", " "))
+            yield f"{summary[key]} {words.removesuffix('s') if summary[key] == 1 else words}"
     if report.status is Status.REFUSED:
         yield "nothing was changed"
     elif summary.get("selected") == 0:

@@ -8,7 +8,7 @@ import os
 import signal
 import subprocess
 import sys
-import time
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -253,24 +253,24 @@ def test_a_run_that_is_at_work_can_be_neither_resumed_nor_undone(cli: Cli, lose_
 @pytest.mark.parametrize("moment", ["CreateTags", "DescribeTags"])
 def test_kill_9_for_real(cli: Cli, sandbox: Any, tags: Any, tmp_path: Path, moment: str) -> None:
     """Another process, killed while a call is on its way, and its journal resumed from this one."""
-    reached: list[bool] = []
+    reached, killed = threading.Event(), threading.Event()
 
     def hold(request: Any) -> None:
         if request.action == moment:
-            reached.append(True)
-            time.sleep(0.5)
+            reached.set()
+            killed.wait(30)
 
     sandbox.intercept = hold
     environ = apply_environment(sandbox.environment(), {**os.environ, "CADO_OPS_JOURNAL_DIR": str(cli.journal)})
     child = subprocess.Popen([sys.executable, "-m", "cado_ops", *TAG], env=environ, stderr=subprocess.DEVNULL,
                              stdout=subprocess.DEVNULL)  # fmt: skip
-    deadline = time.monotonic() + 30
-    while not reached and time.monotonic() < deadline:
-        time.sleep(0.01)
+    assert reached.wait(30)
     child.kill()
     assert child.wait() == -signal.SIGKILL
-    time.sleep(0.6)  # the request that was on its way still takes effect
     sandbox.intercept = None
+    killed.set()
+    # The request that was on its way still takes effect, a moment later.
+    assert any("CadoResponseSSMEnabled" in tags()["web-01"] for _ in range(1000))
     resumed = cli.json("runs", "resume", "last", "--yes")
     assert resumed.code == 0, resumed.out
     assert {item["outcome"] for item in resumed.json["items"]} == {"changed"}

@@ -7,7 +7,7 @@ import os
 import signal
 import subprocess
 import sys
-import time
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -86,23 +86,24 @@ def test_tag_look_and_untag(in_sandbox: Installed, environ: dict[str, str]) -> N
 
 def test_ctrl_c(in_sandbox: Installed, sandbox: Any, environ: dict[str, str], tmp_path: Path) -> None:
     started: list[str] = []
+    begun, interrupted = threading.Event(), threading.Event()
 
-    def slow(request: Any) -> None:
+    def hold(request: Any) -> None:
         if request.action == "CreateTags":
             started.append(request.region)
-            time.sleep(0.3)
+            begun.set()
+            interrupted.wait(30)
 
-    sandbox.intercept = slow
+    sandbox.intercept = hold
     inside = apply_environment(sandbox.environment(), environ)
     everything = ("--filter", "tag:Team=web", "--account", PROD, "--region", f"{EU},{US}", *ROLE)
     child = subprocess.Popen(
         [*COMMAND, "tag-instances", *everything, "--yes", "--max-concurrency", "1", "-o", "json"],
         env=inside, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
-    deadline = time.monotonic() + 30
-    while not started and time.monotonic() < deadline:
-        time.sleep(0.02)
+    assert begun.wait(30)
     child.send_signal(signal.SIGINT)
+    interrupted.set()
     out, err = child.communicate(timeout=30)
     assert child.returncode == 130, err
     report = json.loads(out)

@@ -137,6 +137,13 @@ def test_a_role_arn_serves_its_own_account(cli: Cli) -> None:
     assert result.code == 0
 
 
+def test_a_role_of_ones_own_account_is_not_assumed_and_that_is_said(cli: Cli, sandbox: Any) -> None:
+    result = cli.json("targets", "--role-arn", f"arn:aws:iam::{HOME}:role/CadoOperator")
+    assert result.code == 0
+    assert "AssumeRole" not in {call.action for call in sandbox.calls}
+    assert "your own account" in result.err
+
+
 def test_the_session_says_who_and_which_case(cli: Cli, sandbox: Any) -> None:
     names = set()
 
