@@ -11,7 +11,8 @@ from cado_ops.errors import AwsError
 from cado_ops.filters import Filter
 from cado_ops.model import CLAIM_PREFIX, SSM_TAG, Cell, Instance
 
-# DescribeInstances, EC2 API reference: MaxResults 5 to 1,000, and at most 200 values a filter.
+# DescribeInstances, EC2 API reference: MaxResults 5 to 1,000, and at most 200 filter values a call, all filters
+# together.
 PAGE = 1000
 FILTER_VALUES = 200
 
@@ -51,12 +52,14 @@ class Ec2:
     def tags(self, cell: Cell, instance_ids: Sequence[str]) -> dict[str, dict[str, str]]:
         """The SSM tag and the claims that the instances have now; an instance without any is absent."""
         found: dict[str, dict[str, str]] = {}
-        for start in range(0, len(instance_ids), FILTER_VALUES):
+        keys = [SSM_TAG, CLAIM_PREFIX + "*"]
+        step = FILTER_VALUES - len(keys)
+        for start in range(0, len(instance_ids), step):
             parameters = {
                 "MaxResults": PAGE,
                 "Filters": [
-                    {"Name": "resource-id", "Values": list(instance_ids[start : start + FILTER_VALUES])},
-                    {"Name": "key", "Values": [SSM_TAG, CLAIM_PREFIX + "*"]},
+                    {"Name": "resource-id", "Values": list(instance_ids[start : start + step])},
+                    {"Name": "key", "Values": keys},
                 ],
             }
             for page in self._pages(cell, "DescribeTags", parameters, "Tags"):

@@ -10,10 +10,10 @@ from typing import Any
 from cado_ops.cli.audience import Terminal
 from cado_ops.cli.session import Session
 from cado_ops.journal import Journal, new_run_id
-from cado_ops.model import Cell, Report
+from cado_ops.model import Cell, Report, Status
 from cado_ops.workflow.change import DEFAULT_MAX_CHANGES, Guards, Machine, Proposal, write_plan
 
-_URL_PASSWORD = re.compile(r"://[^/@\s]*@")
+_URL_PASSWORD = re.compile(r"://[^/\s]*@")
 
 
 def guards_of(session: Session) -> Guards:
@@ -80,3 +80,13 @@ def header_of(session: Session, roles: dict[str, Any]) -> dict[str, Any]:
         "roles": roles,
         "home_region": session.connection.home_region,
     }
+
+
+def next_after(report: Report) -> list[str]:
+    """The command line that comes next after a run."""
+    if report.run_id is None:
+        return []
+    if report.status is Status.INTERRUPTED:
+        return [f"cado-ops runs resume {report.run_id}"]
+    done = report.summary["changed"] or report.summary["unknown"]
+    return [f"cado-ops runs undo {report.run_id}"] if done else []

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cado_ops.cli.changing import carry_out, guards_of, header_of
+from cado_ops.cli.changing import carry_out, guards_of, header_of, next_after
 from cado_ops.cli.session import Session, run
 from cado_ops.errors import RefusedError, UsageError
 from cado_ops.journal import Journal, RunRecord, find_run, is_open, read_run
@@ -44,7 +44,7 @@ def undo_run(ctx: typer.Context, run_name: Run, *, flags: dict[str, Any]) -> int
             raise RefusedError(f"the run {record.run_id} is still at work", "wait for it, or end that process")
         session.command = "runs undo"
         caller = _same_caller(session, record)
-        done = [change for key, change in _planned(record).items() if key in record.begun]
+        done = [change for key, change in _planned(record).items() if key in record.touched]
         done = [_as_done(record, change) for change in done]
         seen = _read(session, done)
         lost = _unread(seen)
@@ -60,8 +60,7 @@ def undo_run(ctx: typer.Context, run_name: Run, *, flags: dict[str, Any]) -> int
         if not changes:
             session.warn(f"the run {record.run_id} changed nothing")
         report = carry_out(session, proposal, guards, lambda cell: seen.read_at[cell])
-        if report.run_id is not None:
-            report.notes.append(f"cado-ops runs undo {report.run_id}")
+        report.notes += next_after(report)
         return report
 
     return run("runs undo", flags, ctx.obj, body)
@@ -111,13 +110,16 @@ def _resume(session: Session, guards: Any, journal: Journal, record: RunRecord) 
             return before[key]
         if change.cell in lost:
             return _not_read(change, lost[change.cell])
-        planned_again = plan_resume(change, live.get(key), begun=key in record.begun)
+        planned_again = plan_resume(change, live.get(key), begun=key in record.touched)
         if key in unseen and planned_again.outcome is not Outcome.UNKNOWN:
             return before[key]  # what became of it since is somebody else's doing
         return planned_again
 
     changes = [again(key) for key in planned]
     proposal = _proposal(session, caller, record, changes, seen, {})
+    # The targets that could not be read when the run was planned are still not read.
+    proposal.targets = record.header["targets"]
+    proposal.targets_failed = record.header["targets_failed"] + seen.failed_cells
     proposal.failures[:0] = [failure_from(each) for each in record.failures]
     session.run_id = record.run_id
     if not proposal.planned:
@@ -134,6 +136,7 @@ def _resume(session: Session, guards: Any, journal: Journal, record: RunRecord) 
 
     report = carry_out(session, proposal, guards, lambda cell: seen.read_at[cell], reopened)
     report.run_id = record.run_id
+    report.notes += next_after(report)
     return report
 
 

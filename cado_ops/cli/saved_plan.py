@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from cado_ops.cli.changing import carry_out, guards_of, header_of
+from cado_ops.cli.changing import carry_out, guards_of, header_of, next_after
 from cado_ops.cli.options import AGAIN_OPTIONS, takes
 from cado_ops.cli.session import Session, run
 from cado_ops.cli.world import World
@@ -62,8 +62,7 @@ def apply(ctx: typer.Context, plan: Plan, *, flags: dict[str, Any]) -> int:
         age = abs((world.now() - saved.created).total_seconds())
         read_at = world.clock() - age
         report = carry_out(session, proposal, guards, lambda cell: read_at)
-        if report.run_id is not None:
-            report.notes.append(f"cado-ops runs undo {report.run_id}")
+        report.notes += next_after(report)
         return report
 
     return run("apply", flags, world, body)

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from cado_ops.cli.changing import carry_out, guards_of, header_of
+from cado_ops.cli.changing import carry_out, guards_of, header_of, next_after
 from cado_ops.cli.options import TAG_OPTIONS, UNTAG_OPTIONS, takes
 from cado_ops.cli.saved_plan import save_plan
 from cado_ops.cli.session import Session, run
@@ -71,9 +71,11 @@ def untag_instances(ctx: typer.Context, instances: Instances = None, *, flags: d
         if by_flag and of_case and session.case != of_case:
             raise UsageError(f"--case {session.case} and --of-case {of_case} are two cases")
         session.case = of_case or session.case
+        expired = session.given.flag("expired")
         wish = UntagWish(
-            case=session.case,
-            expired_at=world.now() if session.given.flag("expired") else None,
+            # A case from the settings labels the run; it must not narrow what is due.
+            case=session.case if of_case or by_flag or not expired else None,
+            expired_at=world.now() if expired else None,
             overwrite=session.given.flag("overwrite"),
         )
         return _change(session, instances or [], lambda instance: plan_untag(instance, wish))
@@ -139,8 +141,4 @@ def _next(session: Session, proposal: Proposal, report: Report, guards: Guards) 
         if session.world.stdin_reader is not None:
             again.append("--yes")
         return [shlex.join(again)]
-    if report.run_id is None or not (report.summary["changed"] or report.summary["unknown"]):
-        return []
-    if report.status is Status.INTERRUPTED:
-        return [f"cado-ops runs resume {report.run_id}"]
-    return [f"cado-ops runs undo {report.run_id}"]
+    return next_after(report)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,6 +13,7 @@ from cado_ops.errors import LocalError, UsageError
 from cado_ops.journal.chain import JOURNAL_VERSION, unseal
 
 SUFFIX = ".jsonl"
+_RUN_FILE = re.compile(r"\d{8}T\d{6}Z-[0-9a-f]+\.jsonl")
 # 20261123T174501Z, at the beginning of a run id.
 _STAMP = 16
 
@@ -31,6 +33,7 @@ class RunRecord:
     failures: list[dict[str, Any]] = field(default_factory=list)
     results: dict[tuple[str, str, str], dict[str, Any]] = field(default_factory=dict)
     begun: set[tuple[str, str, str]] = field(default_factory=set)
+    accepted: set[tuple[str, str, str]] = field(default_factory=set)
     resumes: list[dict[str, Any]] = field(default_factory=list)
     end: dict[str, Any] | None = None
     head: str = ""
@@ -41,6 +44,12 @@ class RunRecord:
     @property
     def run_id(self) -> str:
         return self.path.name.removesuffix(SUFFIX)
+
+    @property
+    def touched(self) -> set[tuple[str, str, str]]:
+        """What the run changed, or may have changed: not what AWS refused, nor what was never sent."""
+        open_ = {key for key in self.begun if self.results[key]["outcome"] == "unknown"}
+        return self.accepted | open_
 
     @property
     def problems(self) -> list[str]:
@@ -97,7 +106,10 @@ def _take(run: RunRecord, body: dict[str, Any]) -> None:
                 run.results[key] = unknown
         case "outcome":
             for instance_id, result in body["results"].items():
-                run.results[body["account"], body["region"], instance_id] = result
+                key = (body["account"], body["region"], instance_id)
+                run.results[key] = result
+                if key in run.begun and result["outcome"] in ("changed", "unknown"):
+                    run.accepted.add(key)
         case "resume":
             run.resumes.append(body)
             run.end = None
@@ -116,7 +128,7 @@ def run_files(folder: Path) -> list[Path]:
     """
     if not folder.is_dir():
         return []
-    files = [path for path in folder.iterdir() if path.name.endswith(SUFFIX)]
+    files = [path for path in folder.iterdir() if _RUN_FILE.fullmatch(path.name) and path.is_file()]
     return sorted(files, key=lambda path: (path.name[:_STAMP], path.stat().st_mtime_ns, path.name))
 
 

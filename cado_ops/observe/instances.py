@@ -43,8 +43,11 @@ def select_instances(ec2: Ec2, cell: Cell, selection: Selection) -> Found:
     )
     exists: set[str] = set()
     instances: list[Instance] = []
-    for start in range(0, len(wanted), FILTER_VALUES):
-        by_id = Filter("instance-id", tuple(wanted[start : start + FILTER_VALUES]))
+    # The values of all filters of a call count together.
+    most = max(_values(selection.conditions), *map(_values, selection.excludes), 0)
+    step = max(1, FILTER_VALUES - most)
+    for start in range(0, len(wanted), step):
+        by_id = Filter("instance-id", tuple(wanted[start : start + step]))
         there = _distinct(ec2.instances(cell, [by_id]))
         exists |= {instance.instance_id for instance in there}
         if not there or not (selection.conditions or selection.excludes):
@@ -90,6 +93,10 @@ def ids_not_found(
         error = ErrorInfo("InstanceNotFound", message, hint)
         missing.append(Failure(ref.account, ref.region, "select", error, ref.instance_id))
     return missing
+
+
+def _values(filters: Iterable[Filter]) -> int:
+    return sum(len(each.values) for each in filters)
 
 
 def _matching(ec2: Ec2, cell: Cell, selection: Selection, base: list[Filter]) -> list[Instance]:

@@ -73,16 +73,16 @@ class TagChange:
         """The same change, with what became of it."""
         return replace(self, outcome=outcome, error=error, warnings=self.warnings + warnings)
 
-    def compare(self, live: Mapping[str, str]) -> Outcome:
+    def compare(self, live: Mapping[str, str], *, begun: bool = False) -> Outcome:
         """How the tags stand now: as wanted (UNCHANGED), as planned on (PLANNED), or neither (DRIFTED).
 
-        Some tags as wanted and the others as planned on is a change that was cut off half-way: PLANNED as well.
+        Of a change that was ``begun`` and cut off half-way, some tags may be as wanted already: PLANNED as well.
         """
         now = {key: live.get(key) for key in self.before}
         if now == dict(self.after):
             return Outcome.UNCHANGED
-        known = all(now[key] in (self.before[key], self.after[key]) for key in now)
-        return Outcome.PLANNED if known else Outcome.DRIFTED
+        half = begun and all(now[key] in (self.before[key], self.after[key]) for key in now)
+        return Outcome.PLANNED if half or now == dict(self.before) else Outcome.DRIFTED
 
     def as_item(self) -> dict[str, Any]:
         """The item of tag-instances and untag-instances (docs/reference.md, "Output")."""

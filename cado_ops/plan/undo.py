@@ -40,6 +40,10 @@ def plan_undo(done: TagChange, live: Instance | None) -> TagChange:
     if keeping and before[SSM_TAG] == SSM_TAG_VALUE != after[SSM_TAG]:
         after[SSM_TAG] = before[SSM_TAG]
         warnings = (f"claimed by {', '.join(sorted(keeping))}: the tag stays",)
+    restored = [key for key in touched if _claims(key, after[key]) and before[key] is None]
+    if restored and after[SSM_TAG] is None and done.before.get(SSM_TAG) == SSM_TAG_VALUE:
+        after[SSM_TAG] = SSM_TAG_VALUE
+        warnings = (*warnings, "the claim comes back, so the tag does as well")
     if not cases and SSM_TAG not in touched and _ends_claims(before):
         after[SSM_TAG] = None
     return replace(
@@ -64,7 +68,7 @@ def plan_resume(planned: TagChange, live: Instance | None, *, begun: bool) -> Ta
         return _left(change, Outcome.DRIFTED, "the instance is gone since the plan was made")
     if live.state in ENDED_STATES:
         return _left(change, Outcome.DRIFTED, f"the instance is {live.state} since the plan was made")
-    outcome = change.compare(live.tags)
+    outcome = change.compare(live.tags, begun=begun)
     if outcome is Outcome.DRIFTED:
         return change.ended(outcome, warnings=("its tags were changed since the plan was made: left alone",))
     if outcome is Outcome.UNCHANGED and begun:

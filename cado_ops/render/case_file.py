@@ -272,13 +272,14 @@ a { color: var(--link); }
 table { border-collapse: collapse; font-size: 0.85rem; }
 caption { text-align: start; color: var(--soft); padding: 0.25rem 0; }
 th, td { border: 1px solid var(--line); padding: 0.3rem 0.5rem; text-align: start; vertical-align: top;
-  overflow-wrap: anywhere; min-width: 6ch; }
+  overflow-wrap: break-word; min-width: 6ch; }
 thead th, .facts th { background: var(--band); }
 tbody th { font-weight: 600; }
 code { font-family: ui-monospace, monospace; white-space: pre-wrap; overflow-wrap: anywhere;
   background: var(--band); }
 .id, a bdi { white-space: nowrap; }
 .head code { font-size: 1rem; }
+td:last-child code { min-width: 16ch; display: inline-block; }
 .good { color: var(--good); }
 .bad { color: var(--bad); font-weight: 600; }
 .nothing { color: var(--soft); }

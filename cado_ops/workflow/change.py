@@ -219,6 +219,8 @@ def write_plan(journal: Journal, proposal: Proposal, now: datetime) -> None:
         regions=sorted({change.region for change in proposal.changes}),
         # So that a plan of which a part was lost in a crash is noticed.
         items=len(proposal.changes),
+        targets=proposal.targets,
+        targets_failed=proposal.targets_failed,
         **proposal.header,
     )
     by_cell: dict[Cell, list[TagChange]] = {}

@@ -83,3 +83,24 @@ def test_mistakes(cli: Cli) -> None:
     assert cli("untag-instances", "--of-case", "A", "--case", "B", *IN_PROD).code == 2
     assert cli("untag-instances", "--of-case", "not a case", *IN_PROD).code == 2
     assert cli("tag-instances", "--of-case", "A", *IN_PROD).code == 2, "tagging selects by no claim"
+
+
+def test_a_case_in_the_settings_narrows_nothing_that_is_due(
+    cli: Cli, claimed: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CADO_OPS_CASE", "IR-9")
+    result = cli.json("untag-instances", "--expired", *IN_PROD, "--yes")
+    assert {item["outcome"] for item in result.json["items"]} == {"changed"}
+
+
+@pytest.mark.parametrize("count", [198, 199, 201])
+def test_hundreds_of_ids_in_one_region(cli: Cli, sandbox: Any, count: int) -> None:
+    """EC2 counts the values of all filters of a call together: ids, keys and what was asked for."""
+    ids = sandbox.add_instances(PROD, US, count, tags={"Env": "mass"})
+    where = ("--account", PROD, "--region", US, *ROLE, "--yes", "--max-changes", "999")
+    result = cli.json("tag-instances", *ids, "--filter", "tag:Env=mass,other", *where, "--case", "IR-42")
+    assert result.code == 0
+    assert result.json["summary"]["changed"] == count
+    assert not [item for item in result.json["items"] if item["warnings"]], "all of them verified"
+    gone = cli.json("untag-instances", *ids, "--of-case", "IR-42", *where)
+    assert (gone.code, gone.json["summary"]["changed"]) == (0, count)

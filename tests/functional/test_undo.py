@@ -183,3 +183,31 @@ def test_verify(cli: Cli) -> None:
     (path,) = cli.runs()
     path.write_text(path.read_text().replace("web-04", "web-05"))
     assert cli("runs", "show", "last", "--verify").code == 3
+
+
+def test_a_run_that_was_refused_has_nothing_to_undo(cli: Cli, sandbox: Any, tags: Any) -> None:
+    """Somebody else tags the instance afterwards: neither undo nor resume takes that for its own."""
+    web = ("--filter", "tag:Name=web-01", *IN_PROD, "--yes")
+    sandbox.intercept = lambda request: (
+        request.error("UnauthorizedOperation", "You are not authorized to perform this operation.", 403)
+        if request.action == "CreateTags"
+        else None
+    )
+    refused = cli.json("tag-instances", *web).json["run_id"]
+    sandbox.intercept = None
+    cli.json("tag-instances", *web)
+    undone = undo(cli, run=refused)
+    assert (undone.code, undone.json["items"]) == (0, [])
+    resumed = cli.json("runs", "resume", refused, "--yes")
+    assert resumed.items()["web-01"]["outcome"] == "unchanged"
+    assert tags()["web-01"]["CadoResponseSSMEnabled"] == "True"
+
+
+def test_a_claim_that_comes_back_brings_the_tag(cli: Cli, tags: Any) -> None:
+    web = ("--filter", "tag:Name=web-01", *IN_PROD, "--yes")
+    cli.json("tag-instances", *web, "--case", "A")
+    cli.json("tag-instances", *web, "--case", "B")
+    release = cli.json("untag-instances", *web, "--case", "A").json["run_id"]
+    cli.json("untag-instances", *web, "--case", "B")
+    assert undo(cli, run=release).code == 0
+    assert tags()["web-01"]["CadoResponseSSMEnabled"] == "True"

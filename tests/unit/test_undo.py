@@ -359,7 +359,8 @@ class TestPlanResume:
         [
             (CLAIMED, {}, False, Outcome.PLANNED),
             (CLAIMED, {}, True, Outcome.PLANNED),
-            (CLAIMED, SSM, False, Outcome.PLANNED),
+            (CLAIMED, SSM, False, Outcome.DRIFTED),
+            (CLAIMED, SSM, True, Outcome.PLANNED),
             (CLAIMED, {A: "-"}, True, Outcome.PLANNED),
             (CLAIMED, {**SSM, A: "-"}, False, Outcome.UNCHANGED),
             (CLAIMED, {**SSM, A: "-"}, True, Outcome.UNKNOWN),
