@@ -181,8 +181,10 @@ def test_verify(cli: Cli) -> None:
     assert good.code == 0
     assert "verified" in good.err
     (path,) = cli.runs()
-    path.write_text(path.read_text().replace("web-04", "web-05"))
-    assert cli("runs", "show", "last", "--verify").code == 3
+    whole = path.read_text()
+    for old, new in (("web-04", "web-05"), ('{"record":"run"', '["record":"run"'), ('"outcome":', '"outcnme":')):
+        path.write_text(whole.replace(old, new))
+        assert cli("runs", "show", "last", "--verify").code == 3
 
 
 def test_a_run_that_was_refused_has_nothing_to_undo(cli: Cli, sandbox: Any, tags: Any) -> None:
