@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from cado_ops.errors import UsageError
-from cado_ops.model import InstanceRef
+from cado_ops.model import InstanceRef, Kind, ResourceRef
 
 MAX_TEXT = 16 * 1024 * 1024
 
@@ -36,6 +36,16 @@ _ROLE_ARN = re.compile(
     rf"arn:(?P<partition>{PARTITION}):iam::(?P<account>{ACCOUNT_ID}):role(?P<path>{ROLE_PATH})(?P<name>{ROLE_NAME})"
 )
 _ASSUMED_ROLE_ARN = re.compile(rf"arn:({PARTITION}):sts::({ACCOUNT_ID}):assumed-role/({ROLE_NAME})(?:/[!-~]*)?")
+# Service Authorization Reference, "Actions, resources, and condition keys for Amazon EC2": a snapshot's ARN may
+# name no account.
+_DISK_ID = {Kind.VOLUME: r"vol-(?:[0-9a-f]{8}|[0-9a-f]{17})", Kind.SNAPSHOT: r"snap-(?:[0-9a-f]{8}|[0-9a-f]{17})"}
+# "Key identifiers (KeyId)", KMS Developer Guide: multi-region keys begin with mrk-.
+_KEY_ID = r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|mrk-[0-9a-f]{32}"
+_ALIAS = r"alias/[A-Za-z0-9/_-]{1,250}"
+_KEY_ARN = re.compile(
+    rf"arn:(?P<partition>{PARTITION}):kms:(?P<region>{_REGION.pattern}):(?P<account>{ACCOUNT_ID}):(?:key/(?P<key>{_KEY_ID})|(?P<alias>{_ALIAS}))"
+)
+_GRANT_ID = r"[0-9a-f]{64}"
 # Organizations API Reference, "OrganizationalUnit" and "Root".
 _OU_ID = re.compile(r"ou-[0-9a-z]{4,32}-[0-9a-z]{8,32}|r-[0-9a-z]{4,32}")
 
@@ -164,6 +174,49 @@ def _instance_hint(text: str) -> str | None:
     if re.fullmatch(r"[0-9A-Za-z._-]{1,60}", text):
         return f"To select by name: --filter tag:Name={text}"
     return None
+
+
+def parse_disk(text: str, kind: Kind, where: str) -> ResourceRef:
+    """A volume's or snapshot's id or ARN."""
+    pattern = _DISK_ID[kind]
+    if re.fullmatch(pattern, text):
+        return ResourceRef(kind, text)
+    arn = re.fullmatch(rf"arn:({PARTITION}):ec2:({_REGION.pattern}):({ACCOUNT_ID}|):{kind}/({pattern})", text)
+    if arn:
+        return ResourceRef(kind, arn[4], arn[3] or None, arn[2], arn[1])
+    raise UsageError(f"{where}: {shown(text, 100)} is no {kind} (an id or an ARN)", _disk_hint(text, kind))
+
+
+def _disk_hint(text: str, kind: Kind) -> str | None:
+    options = {"i": "--instance-id", "vol": "--volume-id", "snap": "--snapshot-id"}
+    other = _EC2_ID.fullmatch(text)
+    if other and other[1] in options and options[other[1]] != f"--{kind}-id":
+        return f"Use {options[other[1]]} for that."
+    return None
+
+
+def parse_key(text: str, where: str) -> ResourceRef:
+    """A KMS key: its id or ARN, an alias (``alias/NAME``) or an alias's ARN."""
+    if re.fullmatch(f"{_KEY_ID}|{_ALIAS}", text):
+        return ResourceRef(Kind.KEY, text)
+    if arn := _KEY_ARN.fullmatch(text):
+        return ResourceRef(Kind.KEY, arn["key"] or arn["alias"], arn["account"], arn["region"], arn["partition"])
+    hint = None
+    if re.fullmatch("[A-Za-z0-9/_-]{1,250}", text):
+        hint = f"For an alias: alias/{text}"
+    raise UsageError(f"{where}: {shown(text, 100)} is no KMS key (an id, an ARN, or alias/NAME)", hint)
+
+
+def parse_grant_id(text: str, where: str) -> str:
+    """KMS API Reference, "GrantListEntry": the id of a grant, as KMS gives it."""
+    return _matching(_GRANT_ID, text, where, "grant id (64 hexadecimal digits)")
+
+
+def parse_principal(text: str, where: str) -> str:
+    """The ARN of an IAM role or user, of an account that it names; an STS session's is refused."""
+    if re.fullmatch(rf"arn:{PARTITION}:iam::{ACCOUNT_ID}:user/[!-~]{{1,512}}", text):
+        return text
+    return parse_role_arn(text, where).arn
 
 
 def parse_role_arn(text: str, where: str, name_option: str = "--role-name") -> RoleArn:

@@ -46,7 +46,8 @@ class AwsError(CadoOpsError):
     """A call to AWS that failed for good, after all retries.
 
     ``code`` is AWS's error code (or the SDK exception's name where no answer came), ``message`` is AWS's own
-    words, ``hint`` what to do about it, ``operation`` the API operation ("CreateTags").
+    words, ``hint`` what to do about it, ``operation`` the API operation ("CreateTags"). ``answer_lost``: an attempt
+    before the last got no answer, so that the request may have taken effect.
     """
 
     def __init__(
@@ -58,9 +59,11 @@ class AwsError(CadoOpsError):
         kind: Kind = Kind.OTHER,
         operation: str = "",
         request_id: str | None = None,
+        answer_lost: bool = False,
     ) -> None:
         super().__init__(message, hint)
         self.code = code
+        self.answer_lost = answer_lost
         self.kind = kind
         self.operation = operation
         self.request_id = request_id

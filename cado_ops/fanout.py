@@ -39,9 +39,12 @@ class FanOut(Generic[J, R]):
         self._done: queue.SimpleQueue[Done[J, R] | BaseException] = queue.SimpleQueue()
         self._in_flight = 0
 
-    def add(self, job: J) -> None:
-        """Adds a job; to be called from the thread that takes the results."""
-        self._waiting.append(job)
+    def add(self, job: J, *, next: bool = False) -> None:
+        """Adds a job, to be the ``next`` or the last; to be called from the thread that takes the results."""
+        if next:
+            self._waiting.appendleft(job)
+        else:
+            self._waiting.append(job)
 
     def results(self, stopped: Callable[[], bool] = lambda: False) -> Iterator[Done[J, R]]:
         """Results in order of completion, until no job is left; once ``stopped``, only what is in flight ends."""

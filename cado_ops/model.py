@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
@@ -128,6 +129,42 @@ class InstanceRef:
     partition: str | None = field(default=None, compare=False)
 
 
+class Kind(StrEnum):
+    """What a name of AWS's stands for, where a command takes several kinds."""
+
+    INSTANCE = "instance"
+    VOLUME = "volume"
+    SNAPSHOT = "snapshot"
+    KEY = "key"
+
+
+@dataclass(frozen=True, slots=True)
+class ResourceRef:
+    """A key, or what leads to one, as the user named it: ``id`` is an id or, of a key, an alias (alias/…) as well.
+
+    ``account`` and ``region`` are None where the name does not tell them: then it is searched for.
+    """
+
+    kind: Kind
+    id: str
+    account: str | None = None
+    region: str | None = None
+    # Of an ARN; says nothing about which resource it is.
+    partition: str | None = field(default=None, compare=False)
+
+    def may_be_in(self, cell: Cell) -> bool:
+        return self.account in (None, cell.account) and self.region in (None, cell.region)
+
+
+@dataclass(frozen=True, slots=True)
+class Volume:
+    """One EBS volume or snapshot: what encrypts it (a key's ARN), or None. ``instances`` it is attached to."""
+
+    id: str
+    key_arn: str | None
+    instances: tuple[str, ...] = ()
+
+
 @dataclass(frozen=True, slots=True)
 class Instance:
     """One EC2 instance, cut down to what the program works with.
@@ -144,6 +181,60 @@ class Instance:
     tags: Mapping[str, str]
     tag_count: int
     platform: str = "linux"
+
+
+class Owner(StrEnum):
+    """Whose a KMS grant is."""
+
+    OURS = "ours"  # made by this program: its name has our form, and the hash in it is that of its terms
+    PLATFORM = "platform"  # somebody else made it for the Cado role
+    SERVICE = "service"  # held by an AWS service: ending it breaks what runs
+    OTHER = "other"
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """One KMS key, as DescribeKey tells of it. ``manager`` is AWS or CUSTOMER; ``replicas`` are regions."""
+
+    account: str
+    region: str
+    arn: str
+    manager: str
+    state: str
+    spec: str
+    usage: str
+    multi_region: bool = False
+    replicas: tuple[str, ...] = ()
+
+    @property
+    def cell(self) -> Cell:
+        return Cell(self.account, self.region)
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """One KMS grant, as ListGrants tells of it. ``operations`` are sorted; ``issuing_account`` is an account id.
+
+    ``grantee_principal`` may be an id (AROA…) where the role was just made, or is gone; a service's grant may have
+    none.
+    """
+
+    account: str
+    region: str
+    key_arn: str
+    grant_id: str
+    name: str | None
+    grantee_principal: str | None
+    operations: tuple[str, ...]
+    retiring_principal: str | None = None
+    issuing_account: str | None = None
+    constraints: Mapping[str, Any] = field(default_factory=dict)
+    created: datetime | None = None
+    grantee_service: str | None = None
+
+    @property
+    def cell(self) -> Cell:
+        return Cell(self.account, self.region)
 
 
 @dataclass(slots=True)

@@ -7,7 +7,24 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from cado_ops.filters import Filter
-from cado_ops.model import CLAIM_PREFIX, Account, InstanceRef
+from cado_ops.model import CLAIM_PREFIX, Account, Cell, InstanceRef, ResourceRef
+
+DEFAULT_CADO_ROLE = "CadoResponseRole"
+
+
+@dataclass(frozen=True)
+class CadoRoles:
+    """What the Cado role is called: a name or ARN for every account, and ARNs of single accounts before it."""
+
+    default: str = DEFAULT_CADO_ROLE
+    by_account: Mapping[str, str] = field(default_factory=dict)
+
+    def arn(self, account: str, partition: str) -> str:
+        """The ARN as it is without asking IAM: a name without a path."""
+        named = self.by_account.get(account, self.default)
+        if named.startswith("arn:"):
+            return named
+        return f"arn:{partition}:iam::{account}:role/{named.removeprefix('/')}"
 
 
 @dataclass(frozen=True)
@@ -64,3 +81,20 @@ class Selection:
     def needs_scope(self) -> bool:
         """Whether anything has to be searched beyond the cells that ARNs name."""
         return not self.refs or bool(self.bare_ids)
+
+
+@dataclass(frozen=True)
+class KeySelection:
+    """Which keys: by name, or as those that encrypt the disks of what is named. Without any: the whole scope."""
+
+    refs: tuple[ResourceRef, ...] = ()
+
+    @property
+    def cells(self) -> list[Cell]:
+        """The cells that ARNs name, each once."""
+        return sorted({Cell(ref.account, ref.region) for ref in self.refs if ref.account and ref.region})
+
+    @property
+    def needs_scope(self) -> bool:
+        """Whether anything has to be searched beyond the cells that ARNs name."""
+        return not self.refs or any(ref.account is None or ref.region is None for ref in self.refs)

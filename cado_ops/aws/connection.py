@@ -31,6 +31,7 @@ from botocore.utils import JSONFileCache
 from cado_ops import __version__
 from cado_ops.aws.credentials import CredentialStore, Identity, Roles
 from cado_ops.aws.faults import EXPIRED_CODES, credential_problem, translate
+from cado_ops.aws.pace import Pace
 from cado_ops.aws.retry import DEFAULT_ATTEMPTS, Retry
 from cado_ops.errors import AwsError, Kind, UsageError
 from cado_ops.model import Caller
@@ -132,6 +133,7 @@ class Connection:
             user_agent_extra=f"cado-ops/{__version__}",
             tcp_keepalive=True,
         )
+        self._pace = Pace(sleep=sleep, clock=clock)
         self._retry = Retry(attempts=_max_attempts(os.environ), sleep=sleep, rng=rng, clock=clock, stopped=stopped)
         self.credentials = CredentialStore(base, roles, self._assume_role, now)
         self._base = base
@@ -149,6 +151,7 @@ class Connection:
     ) -> dict[str, Any]:
         """One API call, ``action`` named as AWS names it ("DescribeInstances"). Raises AwsError."""
         credentials = self.credentials.get(identity)
+        self._pace.wait(identity, region, action)
         try:
             return self._send(service, region, action, parameters, credentials, account=identity)
         except AwsError as error:
@@ -164,18 +167,24 @@ class Connection:
         action: str,
         parameters: Mapping[str, Any],
         result: str,
+        *,
+        asks: str = "NextToken",
+        tells: str = "NextToken",
     ) -> Iterator[list[dict[str, Any]]]:
-        """The lists named ``result`` of every page of a NextToken-paged action; pages may be empty."""
+        """The lists named ``result`` of every page of an action; pages may be empty.
+
+        ``asks`` and ``tells`` are what the action calls its page token, on the way in and out.
+        """
         token: str | None = None
         seen: set[str] = set()
         while True:
-            more = {**parameters, "NextToken": token} if token else parameters
+            more = {**parameters, asks: token} if token else parameters
             page = self.call(identity, service, region, action, more)
             with understanding(action):
                 # Without the list it is no answer of AWS's, whatever its status says: a proxy's page, perhaps.
                 listed: list[dict[str, Any]] = page[result]
             yield listed
-            token = page.get("NextToken")
+            token = page.get(tells)
             if not token:
                 return
             if token in seen:
@@ -206,7 +215,7 @@ class Connection:
                 answer: dict[str, Any] = self._retry.run(action, lambda: method(**parameters))
             return answer
         except (BotoCoreError, ClientError, ResponseParserError, RuntimeError) as error:
-            raise translate(error, action, profile=self.profile, account=account) from error
+            raise translate(error, action, service=service, profile=self.profile, account=account) from error
         finally:
             _signing_credentials.reset(token)
 

@@ -9,7 +9,7 @@ from typing import Any
 from cado_ops.aws.connection import Connection, understanding
 from cado_ops.errors import AwsError
 from cado_ops.filters import Filter
-from cado_ops.model import CLAIM_PREFIX, SSM_TAG, Cell, Instance
+from cado_ops.model import CLAIM_PREFIX, SSM_TAG, Cell, Instance, Volume
 
 # DescribeInstances, EC2 API reference: MaxResults 5 to 1,000, and at most 200 filter values a call, all filters
 # together.
@@ -43,6 +43,25 @@ class Ec2:
             yield from instances
             # A parsed page is tens of megabytes: it must be gone before the next one is read.
             page.clear()
+
+    def volumes(self, cell: Cell, asked: Filter) -> Iterator[Volume]:
+        """Volumes by id, or by the instances that they are attached to: one filter, of up to FILTER_VALUES."""
+        for page in self._disks(cell, "DescribeVolumes", asked, "Volumes"):
+            with understanding("DescribeVolumes"):
+                yield from [
+                    Volume(
+                        volume["VolumeId"],
+                        _key_arn(volume),
+                        tuple(each["InstanceId"] for each in volume.get("Attachments", ()) if "InstanceId" in each),
+                    )
+                    for volume in page
+                ]
+
+    def snapshots(self, cell: Cell, asked: Filter) -> Iterator[Volume]:
+        """Snapshots by id, those shared with the account too."""
+        for page in self._disks(cell, "DescribeSnapshots", asked, "Snapshots"):
+            with understanding("DescribeSnapshots"):
+                yield from [Volume(snapshot["SnapshotId"], _key_arn(snapshot)) for snapshot in page]
 
     def probe(self, cell: Cell) -> bool:
         """Asks for the least that shows that instances may be read in ``cell``; True, or AwsError."""
@@ -101,6 +120,10 @@ class Ec2:
         request_id: str | None = answer.get("ResponseMetadata", {}).get("RequestId")
         return request_id
 
+    def _disks(self, cell: Cell, action: str, asked: Filter, result: str) -> Iterator[list[dict[str, Any]]]:
+        parameters = {"MaxResults": PAGE, "Filters": [{"Name": asked.name, "Values": list(asked.values)}]}
+        return self._pages(cell, action, parameters, result)
+
     def _pages(
         self, cell: Cell, action: str, parameters: Mapping[str, Any], result: str
     ) -> Iterator[list[dict[str, Any]]]:
@@ -113,6 +136,12 @@ def ids_named_missing(error: AwsError) -> list[str]:
         return []
     named = _NAMED_IDS.search(error.message)
     return _ID.findall(named.group(1) if named else error.message)
+
+
+def _key_arn(disk: Mapping[str, Any]) -> str | None:
+    """The key of a volume or snapshot. One that is encrypted and names none cannot be judged: a fault, not None."""
+    arn: str | None = disk["KmsKeyId"] if disk.get("Encrypted") else None
+    return arn
 
 
 def _instance(cell: Cell, described: Mapping[str, Any]) -> Instance:

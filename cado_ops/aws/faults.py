@@ -9,7 +9,7 @@ from botocore import exceptions as boto
 from botocore.exceptions import BotoCoreError, ClientError
 from botocore.parsers import ResponseParserError
 
-from cado_ops.aws.retry import THROTTLING_CODES
+from cado_ops.aws.retry import ANSWER_LOST, THROTTLING_CODES
 from cado_ops.errors import AwsError, Kind
 
 EXPIRED_CODES = frozenset({"ExpiredToken", "ExpiredTokenException", "RequestExpired"})
@@ -47,10 +47,12 @@ def kind_of(code: str, message: str) -> Kind:
     return Kind.OTHER
 
 
-def translate(error: BaseException, action: str, *, profile: str | None, account: str | None) -> AwsError:
+def translate(
+    error: BaseException, action: str, *, service: str = "sts", profile: str | None, account: str | None
+) -> AwsError:
     """The program's error for a botocore exception of ``action``, whatever that exception is."""
     if isinstance(error, ClientError):
-        return _from_client_error(error, action, profile=profile, account=account)
+        return _from_client_error(error, action, service=service, profile=profile, account=account)
     if isinstance(error, (boto.ConnectionError, boto.HTTPClientError, ResponseParserError)):
         return AwsError(
             type(error).__name__,
@@ -69,7 +71,9 @@ def translate(error: BaseException, action: str, *, profile: str | None, account
     return AwsError(type(error).__name__, str(error), operation=action)
 
 
-def _from_client_error(error: ClientError, action: str, *, profile: str | None, account: str | None) -> AwsError:
+def _from_client_error(
+    error: ClientError, action: str, *, service: str, profile: str | None, account: str | None
+) -> AwsError:
     body: dict[str, Any] = dict(error.response.get("Error", {}))
     code = str(body.get("Code") or "Unknown")
     message = str(body.get("Message") or error)
@@ -82,13 +86,16 @@ def _from_client_error(error: ClientError, action: str, *, profile: str | None, 
         code,
         message,
         kind=kind,
-        hint=_hint(action, code, kind, profile=profile, account=account),
+        hint=_hint(action, code, kind, service=service, profile=profile, account=account),
         operation=action,
+        answer_lost=bool(getattr(error, ANSWER_LOST, False)),
         request_id=error.response.get("ResponseMetadata", {}).get("RequestId"),
     )
 
 
-def _hint(action: str, code: str, kind: Kind, *, profile: str | None, account: str | None) -> str | None:
+def _hint(
+    action: str, code: str, kind: Kind, *, service: str, profile: str | None, account: str | None
+) -> str | None:
     if action == "AssumeRole" and kind is Kind.DENIED:
         return (
             f"AWS answers the same whether the role is missing in {account}, its trust policy does not name you, "
@@ -99,20 +106,20 @@ def _hint(action: str, code: str, kind: Kind, *, profile: str | None, account: s
     if kind is Kind.ORG_DENIED:
         return "An organisation policy forbids it: only who manages the organisation can change that."
     if kind is Kind.DENIED:
-        return f"The operator role needs the permission {_permission(action)}."
+        if service == "kms":
+            return (
+                f"The operator role needs kms:{action}, and the key's policy has to leave that to IAM or allow it."
+            )
+        return f"The operator role needs the permission {service}:{action}."
     if kind is Kind.THROTTLED:
         return "AWS throttled every attempt: run it again later, or with a smaller --max-concurrency."
     if kind is Kind.CREDENTIALS:
         return _mend(code, profile)
     if code == "OptInRequired":
         return "The account is not signed up for EC2 in that region: name other regions, or --exclude-region."
+    if service == "kms" and code == "LimitExceededException":
+        return "The key has as many grants as KMS allows (50,000): cado-ops kms list --key KEY shows whose."
     return None
-
-
-def _permission(action: str) -> str:
-    organizations = ("DescribeAccount", "ListAccounts", "ListAccountsForParent", "ListOrganizationalUnitsForParent")
-    service = "organizations" if action in organizations else "sts" if action == "AssumeRole" else "ec2"
-    return f"{service}:{action}"
 
 
 def _mend(code: str, profile: str | None) -> str:

@@ -27,6 +27,8 @@ from botocore.parsers import ResponseParserError
 T = TypeVar("T")
 
 DEFAULT_ATTEMPTS = 10
+# The attribute of an exception that says: an attempt before it got no answer.
+ANSWER_LOST = "cado_ops_answer_lost"
 MAX_SECONDS = 180.0
 FIRST_WAIT = 0.2
 LONGEST_WAIT = 20.0
@@ -108,11 +110,17 @@ def classify(action: str, error: BaseException) -> Again:
     return Again.TRANSIENT if isinstance(error, transport) else Again.NO
 
 
+def _is_fault(error: ClientError) -> bool:
+    """Whether AWS's answer says that something broke on its side, wherever it then stood with the request."""
+    return bool(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0) >= 500)
+
+
 class Retry:
     """Runs a call until it succeeds, fails for good, or the bounds are reached; then the last error is raised.
 
     Every call that is sent through this layer is idempotent: reads, tags set to a value, tags removed by key and
-    value. So an answer that was lost may be asked for again.
+    value, grants made under a name. So an answer that was lost may be asked for again. Where that makes a
+    difference (what was ended already cannot be ended again), the error bears the mark ANSWER_LOST.
     """
 
     def __init__(
@@ -140,6 +148,8 @@ class Retry:
             try:
                 return call()
             except Exception as error:
+                if any(not isinstance(each, ClientError) or _is_fault(each) for each in failed):
+                    setattr(error, ANSWER_LOST, True)
                 failed.append(error)
                 raise
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from cado_ops.cli.session import Session
 from cado_ops.model import ErrorInfo
-from cado_ops.plan.change import TagChange
+from cado_ops.plan.records import AnyChange
 from cado_ops.render.plan import plan_counts, prompt_block, render_plan
 from cado_ops.workflow.change import Proposal
 
@@ -48,8 +48,8 @@ class Terminal:
             return None
         return ErrorInfo("NotConfirmed", "not confirmed: nothing was changed")
 
-    def item(self, change: TagChange) -> None:
-        self._session.stream_item(change.as_item())
+    def item(self, change: AnyChange) -> None:
+        self._session.stream_item(self._session.with_token(change.as_item()))
 
     def phase(self, name: str, total: int) -> None:
         self._session.progress.phase(name, total)

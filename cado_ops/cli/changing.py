@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import re
 import secrets
-from collections.abc import Callable
+import shlex
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from cado_ops.cli.audience import Terminal
 from cado_ops.cli.session import Session
 from cado_ops.journal import Journal, new_run_id
 from cado_ops.model import Cell, Report, Status
+from cado_ops.plan.grant_change import GrantChange
 from cado_ops.workflow.change import DEFAULT_MAX_CHANGES, Guards, Machine, Proposal, write_plan
 
 _URL_PASSWORD = re.compile(r"://[^/\s]*@")
@@ -39,11 +41,8 @@ def carry_out(
 
     ``open_journal`` is that of a run which is gone on with; by default a new run begins.
     """
-    from cado_ops.aws.ec2 import Ec2
-    from cado_ops.workflow.apply import TagApplier, dry_run_cell
-
     world = session.world
-    ec2 = Ec2(session.connection)
+    craft = _GrantCraft(session) if _is_of_grants(proposal) else _TagCraft(session)
 
     def new_run(proposal: Proposal) -> Journal:
         run_id = new_run_id(world.now(), lambda: secrets.token_hex(3))
@@ -57,20 +56,85 @@ def carry_out(
         return journal
 
     def apply(journal: Journal) -> Any:
-        applier = TagApplier(ec2, journal, session.sleep, world.clock, session.interrupts.stopped)
+        applier = craft.applier(journal)
         return lambda cell, changes: applier.apply_cell(cell, changes, read_at(cell))
 
     session.stream_failures(proposal.failures)
     machine = Machine(
         audience=Terminal(session),
         interrupts=session.interrupts,
-        dry_run=lambda cell, changes: dry_run_cell(ec2, cell, changes),
+        dry_run=craft.dry_run,
         apply=apply,
         open_journal=open_journal or new_run,
         now=world.now,
         max_concurrency=session.max_concurrency,
     )
-    return machine.run(proposal, guards)
+    report = machine.run(proposal, guards)
+    report.items = [session.with_token(item) for item in report.items]
+    return report
+
+
+def _is_of_grants(proposal: Proposal) -> bool:
+    return any(isinstance(change, GrantChange) for change in proposal.changes)
+
+
+class _TagCraft:
+    """How tags are changed."""
+
+    def __init__(self, session: Session) -> None:
+        from cado_ops.aws.ec2 import Ec2
+
+        self._session, self._ec2 = session, Ec2(session.connection)
+
+    def dry_run(self, cell: Cell, changes: Sequence[Any]) -> list[Any]:
+        from cado_ops.workflow.apply import dry_run_cell
+
+        return dry_run_cell(self._ec2, cell, changes)
+
+    def applier(self, journal: Journal) -> Any:
+        from cado_ops.workflow.apply import TagApplier
+
+        session = self._session
+        return TagApplier(self._ec2, journal, session.sleep, session.world.clock, session.interrupts.stopped)
+
+
+class _GrantCraft:
+    """How grants are made and ended."""
+
+    def __init__(self, session: Session) -> None:
+        from cado_ops.aws.kms import Kms
+
+        self._session, self._kms = session, Kms(session.connection)
+
+    def dry_run(self, cell: Cell, changes: Sequence[Any]) -> list[Any]:
+        from cado_ops.workflow.apply_grants import dry_run_grants
+
+        return dry_run_grants(self._kms, cell, changes)
+
+    def applier(self, journal: Journal) -> Any:
+        from cado_ops.workflow.apply_grants import GrantApplier
+
+        session = self._session
+        return GrantApplier(
+            self._kms,
+            journal,
+            session.sleep,
+            session.world.clock,
+            session.interrupts.stopped,
+            self._revoke_command,
+            session.tokens,
+        )
+
+    def _revoke_command(self, change: GrantChange) -> str:
+        session = self._session
+        words = ["cado-ops", "kms", "retire", change.grant_id or "", "--key", change.key_arn or "", "--revoke"]
+        role = session.connection.credentials.role_arn(change.account)
+        return shlex.join([*words, *(["--role-arn", role] if role else []), *_external_id(session)])
+
+
+def _external_id(session: Session) -> list[str]:
+    roles = session.recorded_roles if session.recorded_roles is not None else session.given_roles()
+    return ["--external-id", roles["external_id"]] if roles["external_id"] else []
 
 
 def header_of(session: Session, roles: dict[str, Any]) -> dict[str, Any]:

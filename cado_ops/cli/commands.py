@@ -36,6 +36,7 @@ COMMANDS = {
         "tag_instances", "tag_instances", "Put CadoResponseSSMEnabled=True on EC2 instances.", CHANGE
     ),
     "untag-instances": Entry("tag_instances", "untag_instances", "Take the tag off again.", CHANGE),
+    "kms": Entry("kms", "app", "KMS grants of the Cado role: grant, list, retire.", CHANGE),
     "apply": Entry("saved_plan", "apply", "Apply a plan saved with --save-plan.", CHANGE),
     "status": Entry("status", "status", "How far the tag has come, per account and region.", LOOK),
     "targets": Entry("targets", "targets", "The accounts and regions that the options mean.", LOOK),

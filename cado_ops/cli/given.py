@@ -12,9 +12,12 @@ from cado_ops.accounts_file import parse_accounts
 from cado_ops.arns import (
     parse_account_id,
     parse_case,
+    parse_disk,
     parse_external_id,
     parse_instance,
+    parse_key,
     parse_ou_id,
+    parse_principal,
     parse_region,
     parse_role_arn,
     parse_role_name,
@@ -29,8 +32,9 @@ from cado_ops.due import parse_due
 from cado_ops.errors import UsageError
 from cado_ops.filters import Filter, parse_filter
 from cado_ops.findings import instances_in_findings
-from cado_ops.model import Account, InstanceRef
-from cado_ops.scope import Scope, Selection
+from cado_ops.grant_operations import parse_operations
+from cado_ops.model import Account, InstanceRef, Kind, Owner, ResourceRef
+from cado_ops.scope import DEFAULT_CADO_ROLE, CadoRoles, KeySelection, Scope, Selection
 
 MAX_CONCURRENCY = 256
 OUTPUTS = ("table", "json", "ndjson", "csv")
@@ -99,6 +103,52 @@ class Given:
         if self.case() is None:
             raise UsageError(f"{source} needs --case: what becomes due is the case's claim")
         return parse_due(value, now, source)
+
+    def keys(self) -> KeySelection:
+        """The keys named, and the disks and instances whose keys are meant."""
+        refs = [parse_key(each, source) for each, source in self.items("key")]
+        for kind in (Kind.VOLUME, Kind.SNAPSHOT):
+            refs += [parse_disk(each, kind, source) for each, source in self.items(f"{kind}-id")]
+        for each, source in self.items("instance-id"):
+            found = parse_instance(each, source)
+            refs.append(ResourceRef(Kind.INSTANCE, found.instance_id, found.account, found.region, found.partition))
+        return KeySelection(tuple(dict.fromkeys(refs)))
+
+    def operations(self) -> tuple[str, ...]:
+        return parse_operations(*self._merged["operations"])
+
+    def constraints(self) -> dict[str, dict[str, str]]:
+        """KMS's GrantConstraints, of ``--encryption-context``."""
+        context: dict[str, str] = {}
+        for text in self._merged["encryption-context"].value or []:
+            name, equals, value = text.partition("=")
+            if not (name and equals):
+                raise UsageError(f"--encryption-context: {text!r} is not KEY=VALUE")
+            if context.get(name, value) != value:
+                raise UsageError(f"--encryption-context: {name!r} is given two values")
+            context[name] = value
+        return {"EncryptionContextSubset": context} if context else {}
+
+    def principal(self, name: str) -> str | None:
+        return self._parsed(name, parse_principal)
+
+    def owners(self) -> frozenset[Owner]:
+        """Whose grants; all, where nothing was said."""
+        named = self.items("owner")
+        for each, source in named:
+            if each not in list(Owner):
+                raise UsageError(f"{source} is {each!r}: it takes {', '.join(Owner)}")
+        return frozenset(Owner(each) for each, _ in named) or frozenset(Owner)
+
+    def cado_roles(self, scope: Scope) -> CadoRoles:
+        """What the Cado role is called, everywhere and in the accounts of Cado's own list."""
+        named = self.text("cado-role") or DEFAULT_CADO_ROLE
+        of_list = {
+            account.account_id: account.cado_role_arn
+            for account in scope.accounts
+            if account.cado_role_arn is not None
+        }
+        return CadoRoles(named, of_list)
 
     def journal_folder(self) -> Path:
         """``--journal-dir``, else the user's state folder (XDG Base Directory Specification)."""

@@ -15,6 +15,9 @@ from cado_ops.cli.settings import Option
 WHERE = "Where: accounts and regions"
 ROLES = "Roles"
 WHICH = "Which instances"
+KEYS = "Which keys"
+GRANTS = "Which grants"
+GRANT = "The grant"
 CASE = "Case"
 SAFETY = "Safety"
 OUTPUT = "Output"
@@ -120,6 +123,11 @@ EXPIRES_OPTION = _option(
     "expires", CASE, "When the claim is due: 72h, 7d, or an ISO 8601 time. Nothing expires by itself: "
     "it only becomes due.", metavar="WHEN",
 )  # fmt: skip
+GRANT_CASE_OPTION = replace(CASE_OPTION, help="The case: stands in the grant's name, readable in CloudTrail.")
+GRANT_EXPIRES_OPTION = replace(
+    EXPIRES_OPTION, help="When the grant is due: 72h, 7d, or an ISO 8601 time. Nothing expires by itself: "
+    "kms retire --expired ends what is due.",
+)  # fmt: skip
 
 CHANGE_OPTIONS = (
     _option("dry-run", SAFETY, "Show the plan, ask AWS whether it would allow each change, change nothing.",
@@ -130,6 +138,45 @@ CHANGE_OPTIONS = (
     _option("overwrite", SAFETY, "Also change what was set on purpose.", kind="bool", flag_only=True),
     _option("save-plan", SAFETY, "Write the plan to a file, for cado-ops apply, and stop.", metavar="FILE",
             flag_only=True),
+)  # fmt: skip
+
+KEY_OPTIONS = (
+    _option("key", KEYS, "A key, by id, ARN or alias/NAME (repeatable).", kind="list", metavar="KEY",
+            flag_only=True),
+    _option("instance-id", KEYS, "The keys of an instance's volumes (repeatable; an ARN names account and region).",
+            kind="list", metavar="ID", flag_only=True),
+    _option("volume-id", KEYS, "The key of a volume (repeatable).", kind="list", metavar="ID", flag_only=True),
+    _option("snapshot-id", KEYS, "The key of a snapshot (repeatable).", kind="list", metavar="ID", flag_only=True),
+)  # fmt: skip
+
+TERMS_OPTIONS = (
+    _option("grantee", GRANT, "The role that gets the grant, instead of each account's Cado role.", metavar="ARN"),
+    _option("external-grantee", GRANT, "Allow a grantee of an account that is not in scope.", kind="bool",
+            flag_only=True),
+    _option("operations", GRANT, "full, no-create-grant, ebs-direct, or a comma list. Default: full.",
+            metavar="PROFILE|LIST"),
+    _option("retiring-principal", GRANT, "Who may retire it. Default: the operator role.", metavar="ARN"),
+    _option("encryption-context", GRANT, "Bind it to this encryption context (repeatable).", kind="list",
+            metavar="KEY=VALUE"),
+    _option("show-tokens", OUTPUT, "Show the grant tokens, which let the grants be used at once.", kind="bool",
+            flag_only=True),
+)  # fmt: skip
+
+RETIRE_OPTIONS = (
+    _option("of-case", GRANTS, "The grants of this case.", metavar="CASE", flag_only=True),
+    _option("expired", GRANTS, "The grants whose time has come.", kind="bool", flag_only=True),
+    _option("run", GRANTS, "The grants that a run made.", metavar="RUN", flag_only=True),
+    _option("include-platform", GRANTS, "Also end one that somebody else made for the Cado role, named by its id.",
+            kind="bool", flag_only=True),
+    _option("revoke", SAFETY, "Revoke instead of retiring: needs kms:RevokeGrant.", kind="bool", flag_only=True),
+)  # fmt: skip
+
+LISTING_OPTIONS = (
+    *(each for each in RETIRE_OPTIONS if each.name in ("of-case", "expired")),
+    _option("owner", GRANTS, "ours, platform, service or other (repeatable, comma lists).", kind="list",
+            metavar="OWNER", flag_only=True),
+    _option("retirable", GRANTS, "Only what the operator role may retire: one call an account and region.",
+            kind="bool", flag_only=True),
 )  # fmt: skip
 
 JOURNAL_OPTION = _option(
@@ -157,6 +204,15 @@ TAG_OPTIONS = (*SELECT_OPTIONS, *SCOPE_OPTIONS, CASE_OPTION, EXPIRES_OPTION, *CH
                *OUTPUT_OPTIONS, JOURNAL_OPTION, *CONNECTION_OPTIONS)  # fmt: skip
 UNTAG_OPTIONS = (*SELECT_OPTIONS, *CLAIM_OPTIONS, *SCOPE_OPTIONS, CASE_OPTION, *CHANGE_OPTIONS,
                  *OUTPUT_OPTIONS, JOURNAL_OPTION, *CONNECTION_OPTIONS)  # fmt: skip
+_CHANGE_GRANTS = tuple(each for each in CHANGE_OPTIONS if each.name != "overwrite")
+_FAIL_EMPTY = tuple(each for each in SELECT_OPTIONS if each.name == "fail-empty")
+GRANT_OPTIONS = (*KEY_OPTIONS, *_FAIL_EMPTY, *TERMS_OPTIONS, *SCOPE_OPTIONS, GRANT_CASE_OPTION,
+                 GRANT_EXPIRES_OPTION, *_CHANGE_GRANTS, *OUTPUT_OPTIONS, JOURNAL_OPTION,
+                 *CONNECTION_OPTIONS)  # fmt: skip
+KMS_RETIRE_OPTIONS = (*RETIRE_OPTIONS, *KEY_OPTIONS, *_FAIL_EMPTY, *SCOPE_OPTIONS, *_CHANGE_GRANTS,
+                      *OUTPUT_OPTIONS, JOURNAL_OPTION, *CONNECTION_OPTIONS)  # fmt: skip
+KMS_LIST_OPTIONS = (*LISTING_OPTIONS, *KEY_OPTIONS, *_FAIL_EMPTY, *SCOPE_OPTIONS, *OUTPUT_OPTIONS,
+                    *CONNECTION_OPTIONS)  # fmt: skip
 RUNS_OPTIONS = (JOURNAL_OPTION, *OUTPUT_OPTIONS)
 VERIFY_OPTION = _option("verify", OUTPUT, "Check the chain of hashes, and fail where it is broken.", kind="bool")
 SHOW_OPTIONS = (VERIFY_OPTION, *RUNS_OPTIONS)
@@ -177,7 +233,18 @@ AGAIN_OPTIONS = (
 )  # fmt: skip
 
 ALL_OPTIONS = tuple(
-    {each.name: each for each in (*TAG_OPTIONS, *UNTAG_OPTIONS, *SHOW_OPTIONS, *EXPORT_OPTIONS)}.values()
+    {
+        each.name: each
+        for each in (
+            *GRANT_OPTIONS,
+            *KMS_RETIRE_OPTIONS,
+            *KMS_LIST_OPTIONS,
+            *TAG_OPTIONS,
+            *UNTAG_OPTIONS,
+            *SHOW_OPTIONS,
+            *EXPORT_OPTIONS,
+        )
+    }.values()
 )
 
 Body = Callable[..., int]

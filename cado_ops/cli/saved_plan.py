@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import shlex
-from datetime import datetime
+from collections.abc import Mapping
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -15,7 +16,7 @@ from cado_ops.cli.options import AGAIN_OPTIONS, takes
 from cado_ops.cli.session import Session, run
 from cado_ops.cli.world import World
 from cado_ops.errors import LocalError, RefusedError, UsageError
-from cado_ops.model import Report, Status
+from cado_ops.model import Cell, Report, Status
 from cado_ops.plan.planfile import SavedPlan, dump_plan, load_plan
 from cado_ops.verdict.outcome import status_of, summarise
 from cado_ops.workflow.change import Guards, Proposal, incomplete
@@ -66,6 +67,48 @@ def apply(ctx: typer.Context, plan: Plan, *, flags: dict[str, Any]) -> int:
         return report
 
     return run("apply", flags, world, body)
+
+
+def plan_file(session: Session, guards: Guards) -> str | None:
+    """--save-plan's file. Raises UsageError where it does not go with the rest, or nobody could be asked."""
+    path = session.given.text("save-plan")
+    reader = session.world.stdin_reader
+    if reader is not None and not (guards.yes or guards.dry_run or path):
+        raise UsageError(
+            f"{reader} reads stdin, so nobody can be asked there", "add --dry-run to look first, or --yes"
+        )
+    if path == "-":
+        raise UsageError("--save-plan takes a file: stdout has the report")
+    if path and guards.dry_run:
+        raise UsageError("--save-plan and --dry-run exclude each other: a saved plan changes nothing either")
+    return path
+
+
+def save_or_carry_out(
+    session: Session, proposal: Proposal, guards: Guards, read_at: Mapping[Cell, float]
+) -> Report:
+    """What becomes of a proposal that was read just now: at ``read_at``, monotonic seconds by cell."""
+    world, path = session.world, session.given.text("save-plan")
+    oldest = min(read_at.values(), default=world.clock())
+    if path:
+        return save_plan(session, proposal, guards, path, world.now() - timedelta(seconds=world.clock() - oldest))
+    report = carry_out(session, proposal, guards, lambda cell: read_at.get(cell, oldest))
+    report.notes += _next(session, proposal, report, guards)
+    return report
+
+
+def _next(session: Session, proposal: Proposal, report: Report, guards: Guards) -> list[str]:
+    """The command lines that most likely come next."""
+    argv = ["cado-ops", *session.world.argv]
+    planned = len(proposal.planned)
+    if guards.dry_run and report.status is Status.PLANNED and planned:
+        again = [each for each in argv if each != "--dry-run"]
+        if planned > guards.max_changes:
+            again += ["--max-changes", str(planned)]
+        if session.world.stdin_reader is not None:
+            again.append("--yes")
+        return [shlex.join(again)]
+    return next_after(report)
 
 
 def save_plan(session: Session, proposal: Proposal, guards: Guards, path: str, read_at: datetime) -> Report:

@@ -50,6 +50,8 @@ class Session:
         self.recorded_home_region: str | None = None
         # The plan has been on the screen: a refusal need not repeat it.
         self.plan_shown = False
+        # Grant tokens by the grant's name, in this process alone; shown only where that was asked for.
+        self.tokens: dict[str, str] = {}
         self._ndjson = NdjsonStream(world.stdout) if self.output == "ndjson" else None
         self._streamed: set[tuple[Any, ...]] = set()
         self._failures_streamed = 0
@@ -166,6 +168,21 @@ class Session:
                 self._ndjson.item(item)
             except OSError as error:
                 self._unwritten = error
+
+    @property
+    def streams(self) -> bool:
+        """Whether items are written as they come, so that none need be kept."""
+        return self._ndjson is not None
+
+    def stream_only(self, item: Mapping[str, Any]) -> None:
+        """An item that stands in no report: where there are too many to be kept. Raises OSError."""
+        assert self._ndjson is not None
+        self._ndjson.item(item)
+
+    def with_token(self, item: dict[str, Any]) -> dict[str, Any]:
+        """The item, with the token of the grant that was made, where such are to be shown."""
+        token = self.tokens.get(item.get("name") or "") if self.given.flag("show-tokens") else None
+        return item | {"grant_token": token} if token and item.get("action") == "create" else item
 
     def stream_failures(self, failures: list[Failure]) -> None:
         """All failures so far; those not yet written are, where the output is ndjson."""
@@ -288,7 +305,8 @@ def default_session_name(caller: Caller, case: str | None) -> str:
 
 
 def _identity(item: Mapping[str, Any]) -> tuple[Any, ...]:
-    return (item.get("account"), item.get("region"), item.get("instance_id"))
+    names = ("account", "region", "instance_id", "key_arn", "grant_id", "name", "action")
+    return (*(item.get(name) for name in names), *(item.get("serves") or ()))
 
 
 def _trace(session: Session) -> None:

@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Callable
-from datetime import timedelta
 from typing import Annotated, Any
 
 import typer
 
-from cado_ops.cli.changing import carry_out, guards_of, header_of, next_after
+from cado_ops.cli.changing import guards_of, header_of
 from cado_ops.cli.options import TAG_OPTIONS, UNTAG_OPTIONS, takes
-from cado_ops.cli.saved_plan import save_plan
+from cado_ops.cli.saved_plan import plan_file, save_or_carry_out
 from cado_ops.cli.session import Session, run
 from cado_ops.cli.world import World
 from cado_ops.errors import UsageError
-from cado_ops.model import Instance, Report, Status
+from cado_ops.model import Instance, Report
 from cado_ops.plan.change import TagChange
 from cado_ops.plan.tagging import TagWish, UntagWish, plan_tag, plan_untag
 from cado_ops.render.text import count, cut
-from cado_ops.workflow.change import Guards, Proposal
 
 Instances = Annotated[
     list[str] | None,
@@ -86,18 +83,9 @@ def untag_instances(ctx: typer.Context, instances: Instances = None, *, flags: d
 def _change(session: Session, instances: list[str], plan: Callable[[Instance], TagChange]) -> Report:
     given, world = session.given, session.world
     guards = guards_of(session)
-    save_to = given.text("save-plan")
     scope = session.scope
     selection = given.selection(instances)
-    if world.stdin_reader is not None and not (guards.yes or guards.dry_run or save_to):
-        raise UsageError(
-            f"{world.stdin_reader} reads stdin, so nobody can be asked there",
-            "add --dry-run to look first, or --yes",
-        )
-    if save_to == "-":
-        raise UsageError("--save-plan takes a file: stdout has the report")
-    if save_to and guards.dry_run:
-        raise UsageError("--save-plan and --dry-run exclude each other: a saved plan changes nothing either")
+    plan_file(session, guards)
     # Everything the user typed is checked: only now AWS's SDK is loaded.
     from cado_ops.workflow.tags import propose, read_instances
 
@@ -118,27 +106,8 @@ def _change(session: Session, instances: list[str], plan: Callable[[Instance], T
     if not proposal.changes and not proposal.failures:
         session.warn("nothing matches: no instance was selected")
     there = {each for found in seen.readings.values() for each in found.exists}
-    unmatched = sorted(there - {change.instance_id for change in proposal.changes})
+    unmatched = sorted(there - {change.id for change in proposal.changes})
     if unmatched:
         named = count(len(unmatched), "instance")
         session.warn(f"{named} that you named do not match the filters: {', '.join(cut(unmatched, 5))}")
-    if save_to:
-        read_ago = world.clock() - min(seen.read_at.values(), default=world.clock())
-        return save_plan(session, proposal, guards, save_to, world.now() - timedelta(seconds=read_ago))
-    report = carry_out(session, proposal, guards, seen.read_at.__getitem__)
-    report.notes += _next(session, proposal, report, guards)
-    return report
-
-
-def _next(session: Session, proposal: Proposal, report: Report, guards: Guards) -> list[str]:
-    """The command lines that most likely come next."""
-    argv = ["cado-ops", *session.world.argv]
-    planned = len(proposal.planned)
-    if guards.dry_run and report.status is Status.PLANNED and planned:
-        again = [each for each in argv if each != "--dry-run"]
-        if planned > guards.max_changes:
-            again += ["--max-changes", str(planned)]
-        if session.world.stdin_reader is not None:
-            again.append("--yes")
-        return [shlex.join(again)]
-    return next_after(report)
+    return save_or_carry_out(session, proposal, guards, seen.read_at)

@@ -111,7 +111,7 @@ def sweep(
     for result in fan.results():
         job = result.job
         if result.error is not None:
-            _note_failure(seen, scope, connection, job, _as_aws_error(result.error))
+            _note_failure(seen, scope, connection, job, as_aws_error(result.error))
         elif isinstance(job, _AccountJob):
             assert isinstance(result.value, _Cells)
             seen.left_out += result.value.left_out
@@ -130,7 +130,7 @@ def sweep(
     return seen
 
 
-def _as_aws_error(error: Exception) -> AwsError:
+def as_aws_error(error: Exception) -> AwsError:
     """What ends one cell must not end the others: a fault of ours is that cell's failure, and said."""
     if isinstance(error, AwsError):
         return error

@@ -21,6 +21,9 @@ class Action(StrEnum):
     CLAIM = "claim"
     UNTAG = "untag"
     RELEASE = "release"
+    CREATE = "create"
+    RETIRE = "retire"
+    REVOKE = "revoke"
     NONE = "none"
 
 
@@ -48,6 +51,11 @@ class TagChange:
     @property
     def cell(self) -> Cell:
         return Cell(self.account, self.region)
+
+    @property
+    def id(self) -> str:
+        """What tells it apart within its account and region."""
+        return self.instance_id
 
     @property
     def put(self) -> dict[str, str]:
@@ -105,6 +113,15 @@ class TagChange:
         """The change as journal and plan file hold it: the item, and all tags before and after."""
         return self.as_item() | {"tags_before": dict(self.before), "tags_after": dict(self.after)}
 
+    def result(self) -> dict[str, Any]:
+        """What the journal says of an outcome beyond the outcome itself."""
+        return {"tags_after": dict(self.after)}
+
+    def with_result(self, result: Mapping[str, Any]) -> TagChange:
+        """The change as `result` told of it: another case may have made it another one (`plan.claims`)."""
+        after = result.get("tags_after")
+        return self if after is None else replace(self, after=after)
+
 
 def from_record(record: Any) -> TagChange:
     """A change as `TagChange.as_record` wrote it. Raises ValueError where it is not one."""
@@ -112,13 +129,13 @@ def from_record(record: Any) -> TagChange:
         error = record["error"]
         before, after = _tags(record["tags_before"]), _tags(record["tags_after"])
         change = TagChange(
-            **{key: _text(record[key]) for key in ("account", "region", "instance_id", "name", "state")},
+            **{key: text_of(record[key]) for key in ("account", "region", "instance_id", "name", "state")},
             action=Action(record["action"]),
             before=before,
             after=after,
-            claims=tuple(map(_text, record["claims"])),
+            claims=tuple(map(text_of, record["claims"])),
             outcome=Outcome(record["outcome"]),
-            warnings=tuple(map(_text, record["warnings"])),
+            warnings=tuple(map(text_of, record["warnings"])),
             error=None if error is None else ErrorInfo(**error),
         )
     except (KeyError, TypeError, AttributeError) as problem:
@@ -128,14 +145,15 @@ def from_record(record: Any) -> TagChange:
     return change
 
 
-def _text(value: Any) -> str:
+def text_of(value: Any) -> str:
+    """A text that a file should hold. Raises TypeError where it is none."""
     if not isinstance(value, str):
         raise TypeError(f"{value!r} is no text")
     return value
 
 
 def _tags(value: Any) -> dict[str, str | None]:
-    return {_text(key): None if tag is None else _text(tag) for key, tag in value.items()}
+    return {text_of(key): None if tag is None else text_of(tag) for key, tag in value.items()}
 
 
 def change_of(instance: Instance, action: Action, before: Tags, after: Tags, **more: Any) -> TagChange:

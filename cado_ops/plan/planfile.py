@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 from cado_ops.arns import shown
 from cado_ops.errors import RefusedError
-from cado_ops.model import CLAIM_PREFIX, SSM_TAG, Caller, ErrorInfo, Failure
-from cado_ops.plan.change import TagChange, from_record
+from cado_ops.model import Caller, ErrorInfo, Failure
+from cado_ops.plan.records import AnyChange, change_from, check_scope_of
 
 PLAN_VERSION = 1
 KIND = "cado-ops plan"
@@ -34,7 +35,7 @@ class SavedPlan:
     targets: int
     targets_failed: int
     account_names: dict[str, str | None]
-    changes: list[TagChange]
+    changes: Sequence[AnyChange]
     failures: list[Failure]
     digest: str = ""
 
@@ -108,16 +109,13 @@ def failure_from(data: dict[str, Any]) -> Failure:
 # A digest that fits says nothing of what is in a file: a wrong type is found here, not half-way through a run.
 
 
-def _change(record: Any) -> TagChange:
-    change = from_record(record)
-    _list(record["claims"])
-    _list(record["warnings"])
+def _change(record: Any) -> AnyChange:
+    change = change_from(record)
+    for key in ("claims", "warnings", "operations", "serves"):
+        _list(record.get(key, []))
     if change.error is not None:
         _error(**record["error"])
-    foreign = [key for key in change.before if key != SSM_TAG and not key.startswith(CLAIM_PREFIX)]
-    if foreign or SSM_TAG not in change.before:
-        # What is shown of a plan are these tags, so it changes no others.
-        raise ValueError(f"a change must be of {SSM_TAG} and claims, not of {shown(foreign)}")
+    check_scope_of(change)
     return change
 
 

@@ -120,7 +120,8 @@ def _done(report: Report) -> Iterator[str]:
     for key in (*_OUTCOMES, *(key for key in summary if key not in (*_OUTCOMES, *_ELSEWHERE))):
         if summary.get(key):
             words = plain(key.replace("_", " "))
-            yield f"{summary[key]} {words.removesuffix('s') if summary[key] == 1 else words}"
+            one = summary[key] == 1 and words != "ours"
+            yield f"{summary[key]} {words.removesuffix('s') if one else words}"
     if report.status is Status.REFUSED:
         yield "nothing was changed"
     elif summary.get("selected") == 0:

@@ -31,13 +31,16 @@ def status_of(
 ) -> Status:
     """The status of a command that ran to its end, or was interrupted.
 
-    ``planned``: a dry run or a saved plan. An id that was found nowhere (stage ``select``) counts as an item
-    that failed; a target that was read and had nothing to do still means that something could be done.
+    ``planned``: a dry run or a saved plan. An id that was found nowhere (stage ``select``), or one thing in a
+    target that could not be read (a key, at stage ``observe``) counts as an item that failed; a target that was
+    read and had nothing to do still means that something could be done.
     """
     if interrupted:
         return Status.INTERRUPTED
     counts = Counter(outcomes)
-    lost = sum(failure.stage == "select" for failure in failures)
+    lost = sum(
+        failure.stage == "select" or (failure.stage == "observe" and failure.id is not None) for failure in failures
+    )
     bad = sum(counts[outcome] for outcome in _BAD) + lost
     good = counts.total() - sum(counts[outcome] for outcome in _BAD)
     if not bad and not targets_failed:

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 from cado_ops.fanout import FanOut
 from cado_ops.journal import JOURNAL_VERSION, Journal
 from cado_ops.model import Caller, Cell, ErrorInfo, Failure, LeftOut, Outcome, Report, Status
-from cado_ops.plan.change import TagChange
+from cado_ops.plan.records import AnyChange
 from cado_ops.verdict.outcome import status_of, summarise
 from cado_ops.workflow.interrupts import Interrupts
 
@@ -21,7 +21,8 @@ DEFAULT_MAX_CHANGES = 100
 # What a proposal leaves to be done.
 OPEN = (Outcome.PLANNED, Outcome.UNKNOWN)
 
-CellWork = Callable[[Cell, Sequence[TagChange]], list[TagChange]]
+# A run's changes are all of one kind, and its work takes that kind alone.
+CellWork = Callable[[Cell, Sequence[Any]], list[Any]]
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,7 @@ class Proposal:
     command: str
     case: str | None
     caller: Caller
-    changes: list[TagChange]
+    changes: Sequence[AnyChange]
     failures: list[Failure]
     left_out: list[LeftOut]
     targets: int
@@ -51,7 +52,7 @@ class Proposal:
     header: Mapping[str, Any] = field(default_factory=dict)
 
     @property
-    def planned(self) -> list[TagChange]:
+    def planned(self) -> list[AnyChange]:
         """What is to be done. UNKNOWN: begun by a run that was cut off, and to be looked at again."""
         return [change for change in self.changes if change.outcome in OPEN]
 
@@ -62,7 +63,7 @@ class Audience(Protocol):
     def confirm(self, proposal: Proposal) -> ErrorInfo | None:
         """Shows the plan and asks. None to go on; else why not (no terminal, or the answer was no)."""
 
-    def item(self, change: TagChange) -> None: ...
+    def item(self, change: AnyChange) -> None: ...
 
     def phase(self, name: str, total: int) -> None: ...
 
@@ -114,18 +115,18 @@ class Machine:
             journal.close()
         return report
 
-    def _through_cells(self, proposal: Proposal, work: CellWork) -> list[TagChange]:
+    def _through_cells(self, proposal: Proposal, work: CellWork) -> list[AnyChange]:
         """All changes, those that were planned with what became of them, in their old order."""
-        by_cell: dict[Cell, list[TagChange]] = {}
+        by_cell: dict[Cell, list[AnyChange]] = {}
         for change in proposal.planned:
             by_cell.setdefault(change.cell, []).append(change)
-        fan: FanOut[Cell, list[TagChange]] = FanOut(lambda cell: work(cell, by_cell[cell]), self.max_concurrency)
+        fan: FanOut[Cell, list[AnyChange]] = FanOut(lambda cell: work(cell, by_cell[cell]), self.max_concurrency)
         for cell in by_cell:
             fan.add(cell)
         for change in proposal.changes:
             if change.outcome not in OPEN:
                 self.audience.item(change)
-        ended: dict[tuple[Cell, str], TagChange] = {}
+        ended: dict[tuple[Cell, str], AnyChange] = {}
         lost: Exception | None = None
         for done in fan.results(self.interrupts.stopped):
             if done.error is not None:
@@ -134,18 +135,18 @@ class Machine:
                 self.interrupts.stop()
                 continue
             for change in done.value or ():
-                ended[change.cell, change.instance_id] = change
+                ended[change.cell, change.id] = change
                 self.audience.item(change)
             self.audience.advance(len(by_cell[done.job]))
         if lost is not None:
             raise lost
-        return [ended.get((change.cell, change.instance_id), change) for change in proposal.changes]
+        return [ended.get((change.cell, change.id), change) for change in proposal.changes]
 
     def _report(
         self,
         proposal: Proposal,
         guards: Guards,
-        changes: Sequence[TagChange],
+        changes: Sequence[AnyChange],
         *,
         planned: bool = False,
         run_id: str | None = None,
@@ -223,7 +224,7 @@ def write_plan(journal: Journal, proposal: Proposal, now: datetime) -> None:
         targets_failed=proposal.targets_failed,
         **proposal.header,
     )
-    by_cell: dict[Cell, list[TagChange]] = {}
+    by_cell: dict[Cell, list[AnyChange]] = {}
     for change in proposal.changes:
         by_cell.setdefault(change.cell, []).append(change)
     for cell, changes in by_cell.items():

@@ -174,8 +174,6 @@ def test_awss_own_words_come_through() -> None:
 @pytest.mark.parametrize(
     ("error", "action", "hint"),
     [
-        (client_error("UnauthorizedOperation"), "CreateTags", "ec2:CreateTags"),
-        (client_error("AccessDeniedException"), "ListAccounts", "organizations:ListAccounts"),
         (client_error("AccessDenied"), "AssumeRole", "--external-id"),
         (client_error("AccessDenied"), "AssumeRole", "222222222222"),
         (client_error("RegionDisabledException"), "AssumeRole", "AWS_REGION"),
@@ -192,6 +190,15 @@ def test_awss_own_words_come_through() -> None:
 )
 def test_hints(error: ClientError, action: str, hint: str) -> None:
     assert hint in (translated(error, action).hint or "")
+
+
+@pytest.mark.parametrize(
+    ("service", "action"),
+    [("ec2", "CreateTags"), ("organizations", "ListAccounts"), ("kms", "CreateGrant"), ("iam", "GetRole")],
+)
+def test_a_denial_names_the_permission(service: str, action: str) -> None:
+    error = translate(client_error("AccessDeniedException"), action, service=service, profile=None, account=None)
+    assert f"{service}:{action}" in (error.hint or "")
 
 
 @pytest.mark.parametrize(

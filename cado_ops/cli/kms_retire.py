@@ -1,0 +1,98 @@
+"""cado-ops kms retire."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from cado_ops.arns import parse_grant_id, parse_key, split_commas
+from cado_ops.cli.changing import guards_of
+from cado_ops.cli.options import KMS_RETIRE_OPTIONS, takes
+from cado_ops.cli.saved_plan import plan_file, save_or_carry_out
+from cado_ops.cli.session import Session, run
+from cado_ops.cli.world import World
+from cado_ops.errors import UsageError
+from cado_ops.journal import find_run, read_run
+from cado_ops.model import Report
+from cado_ops.plan.retiring import RetireWish
+from cado_ops.scope import KeySelection
+
+Grants = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="[GRANT_ID]...", help="Grants by id; - is stdin.", show_default=False),
+]
+
+
+@takes(KMS_RETIRE_OPTIONS)
+def retire(ctx: typer.Context, grants: Grants = None, *, flags: dict[str, Any]) -> int:
+    """End grants that this program made: by id, of a case, of a run, or those whose time has come.
+
+    A service's or a stranger's grant is never touched.
+
+    Example: cado-ops kms retire --of-case IR-42 --org --region all --role-name CadoOperator
+    """
+    world: World = ctx.obj
+
+    def body(session: Session) -> Report:
+        given = session.given
+        guards = guards_of(session)
+        selection = given.keys()
+        ids = _ids(session, grants or [])
+        run_name = given.text("run")
+        if run_name is not None:
+            of_run, keys = _made_by(session, run_name)
+            ids |= of_run
+            # They say themselves where they are.
+            selection = selection if selection.refs else keys
+        session.case = given.of_case() or session.case
+        wish = RetireWish(
+            ids=frozenset(ids),
+            of_case=given.of_case(),
+            expired_at=world.now() if given.flag("expired") else None,
+            revoke=given.flag("revoke"),
+            include_platform=given.flag("include-platform"),
+        )
+        if not (grants or run_name or wish.by_name):
+            raise UsageError("no grant is named", "name grants by id, or with --of-case, --expired or --run")
+        if (grants or run_name) and wish.by_name:
+            raise UsageError("grants by id or run, and those of a case or due, are two different things")
+        assert session.scope is not None
+        plan_file(session, guards)
+        # Everything the user typed is checked: only now AWS's SDK is loaded.
+        from cado_ops.cli.kms import proposal_of, reader_of
+        from cado_ops.workflow.grants import propose_retirements
+
+        reader = reader_of(session)
+        if run_name is not None and not ids:
+            session.warn(f"the run {run_name} made no grant")
+        seen, changes = propose_retirements(reader, selection, wish)
+        proposal = proposal_of(session, reader, seen, changes)
+        if not proposal.changes and not proposal.failures:
+            session.warn("nothing matches: no grant was selected")
+        return save_or_carry_out(session, proposal, guards, seen.read_at)
+
+    return run("kms retire", flags, world, body)
+
+
+def _ids(session: Session, arguments: list[str]) -> set[str]:
+    ids: set[str] = set()
+    for argument in split_commas(arguments, "GRANT_ID") if arguments else []:
+        if argument == "-":
+            ids |= {parse_grant_id(each, "stdin") for each in session.world.read_stdin("GRANT_ID").split()}
+        else:
+            ids.add(parse_grant_id(argument, "GRANT_ID"))
+    return ids
+
+
+def _made_by(session: Session, name: str) -> tuple[set[str], KeySelection]:
+    """The grants that a run made, by its journal, and the keys that they are on."""
+    record = read_run(find_run(session.given.journal_folder(), name))
+    ids: set[str] = set()
+    keys: dict[str, None] = {}
+    for line in record.plan:
+        result = record.results.get((line["account"], line["region"], str(line.get("id"))))
+        if line.get("action") == "create" and result and result.get("grant_id"):
+            ids.add(result["grant_id"])
+            keys[line["key_arn"]] = None
+    return ids, KeySelection(tuple(parse_key(arn, name) for arn in keys))

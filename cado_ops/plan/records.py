@@ -1,0 +1,48 @@
+"""Changes read back from journals and plan files, of whichever kind they are. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from cado_ops.arns import shown
+from cado_ops.model import CLAIM_PREFIX, SSM_TAG, Cell
+from cado_ops.plan.change import Action, TagChange, from_record
+from cado_ops.plan.grant_change import ENDING, GrantChange, grant_change_from
+
+AnyChange = TagChange | GrantChange
+
+
+def change_from(record: Any) -> AnyChange:
+    """A change as its ``as_record`` wrote it. Raises ValueError where it is none."""
+    if not isinstance(record, Mapping) or "key_arn" not in record:
+        return from_record(record)
+    try:
+        return grant_change_from(record)
+    except (KeyError, TypeError, AttributeError) as problem:
+        raise ValueError(f"no change: {problem}") from problem
+
+
+def record_id(record: Mapping[str, Any]) -> Any:
+    """The id of the change that a record holds: what the journal's results are kept under."""
+    return record["id"] if "id" in record else record["instance_id"]
+
+
+def check_scope_of(change: AnyChange) -> None:
+    """Raises ValueError where a change, read from a file, would do more than what is shown of it."""
+    if isinstance(change, TagChange):
+        foreign = [key for key in change.before if key != SSM_TAG and not key.startswith(CLAIM_PREFIX)]
+        if foreign or SSM_TAG not in change.before:
+            raise ValueError(f"a change must be of {SSM_TAG} and claims, not of {shown(foreign)}")
+        return
+    if change.action is Action.NONE:
+        return
+    if change.action not in (Action.CREATE, *ENDING):
+        raise ValueError(f"{change.action} is nothing to be done with a grant")
+    parts = (change.key_arn or "").split(":")
+    if len(parts) != 6 or Cell(parts[4], parts[3]) != change.cell:
+        raise ValueError(f"the key {shown(change.key_arn)} is not in {change.account}/{change.region}")
+    if change.action in ENDING and not change.grant_id:
+        raise ValueError("a grant that is to be ended has an id")
+    if change.action is Action.CREATE and not (change.name and change.grantee_principal and change.operations):
+        raise ValueError("a grant that is to be made has a name, a grantee and operations")

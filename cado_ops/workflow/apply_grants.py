@@ -1,0 +1,281 @@
+"""Grants made and ended: journal the intent, call, journal the outcome, look whether it is so.
+
+With `workflow.apply` the only place that changes AWS. One thread works through one cell, grant by grant.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from cado_ops.aws.kms import Kms
+from cado_ops.errors import AwsError, Kind
+from cado_ops.journal import Journal
+from cado_ops.model import Cell, ErrorInfo, Grant, Outcome
+from cado_ops.plan.change import Action
+from cado_ops.plan.grant_again import resume_grant
+from cado_ops.plan.grant_change import ENDING, GrantChange, on_grant
+from cado_ops.plan.granting import duplicates
+from cado_ops.workflow.apply import FRESH_SECONDS, SETTLE_WAITS
+
+# KMS takes a role as grantee some seconds after IAM has made it.
+EARLY_WAITS = SETTLE_WAITS[:4]
+_CALLS = {Action.CREATE: "CreateGrant", Action.RETIRE: "RetireGrant", Action.REVOKE: "RevokeGrant"}
+_TOUCHED = (Outcome.CHANGED, Outcome.UNKNOWN)
+
+
+def dry_run_grants(kms: Kms, cell: Cell, changes: Sequence[GrantChange]) -> list[GrantChange]:
+    """Asks KMS, by DryRun, whether it would allow each change. It is billed, and stands in CloudTrail."""
+
+    def verdict(change: GrantChange) -> GrantChange:
+        try:
+            _call(kms, cell, change, dry_run=True)
+        except AwsError as error:
+            if change.action in ENDING and _is_gone(error):
+                return change.ended(Outcome.UNCHANGED, warnings=("the grant is gone already",))
+            denied = error.kind in (Kind.DENIED, Kind.ORG_DENIED)
+            return change.ended(Outcome.DENIED if denied else Outcome.FAILED, _info(error))
+        return change.ended(Outcome.ALLOWED)
+
+    return [verdict(change) for change in changes]
+
+
+@dataclass
+class GrantApplier:
+    """Applies grant changes through ``kms``, journaling to ``journal``.
+
+    ``sleep`` waits (seconds), ``clock`` is monotonic, ``stopped`` says that nothing new may be started.
+    ``revoke_command`` gives the command line that revokes what could not be retired. ``tokens`` collects the grant
+    tokens by change id, for whoever may see them: they stand in no journal.
+    """
+
+    kms: Kms
+    journal: Journal
+    sleep: Callable[[float], Any]
+    clock: Callable[[], float]
+    stopped: Callable[[], bool]
+    revoke_command: Callable[[GrantChange], str]
+    tokens: dict[str, str] = field(default_factory=dict)
+
+    def apply_cell(self, cell: Cell, changes: Sequence[GrantChange], read_at: float) -> list[GrantChange]:
+        """The changes of one cell, each with its outcome; PLANNED where a stop came first.
+
+        A change that is UNKNOWN already was made by a run that was cut off: it is only looked at again. Raises
+        LocalError if the journal cannot be written.
+        """
+        ended = {change.id: change for change in changes if change.outcome is Outcome.UNKNOWN}
+        todo = [change for change in changes if change.id not in ended]
+        waiting = {change.id for change in todo}
+        # A grant is made before the one that it takes the place of is ended.
+        for change in sorted(todo, key=lambda change: change.after is not None):
+            if self.stopped():
+                break
+            if change.after in waiting and not self._has_made_way(cell, change, ended):
+                continue
+            again = self._read_again(cell, change) if self.clock() - read_at > FRESH_SECONDS else change
+            if again.outcome is not Outcome.PLANNED:
+                ended[change.id] = again
+                self._record(cell, again)
+            else:
+                ended[change.id] = self._send(cell, again)
+        ended |= self._look_again(cell, ended)
+        return [ended.get(change.id, change) for change in changes]
+
+    def _has_made_way(self, cell: Cell, change: GrantChange, ended: dict[str, GrantChange]) -> bool:
+        first = ended.get(change.after or "")
+        if first is not None and first.outcome in (Outcome.CHANGED, Outcome.UNCHANGED):
+            return True
+        if first is not None:
+            reason = "kept: the grant that was to take its place was not made"
+            ended[change.id] = change.ended(Outcome.SKIPPED, warnings=(reason,))
+            self._record(cell, ended[change.id])
+        return False
+
+    def _read_again(self, cell: Cell, change: GrantChange) -> GrantChange:
+        """The plan is older than it should be: how the grant is now."""
+        try:
+            live = self._grants(cell, change)
+        except AwsError as error:
+            return change.ended(Outcome.FAILED, _info(error))
+        return resume_grant(change, live, begun=False)
+
+    def _send(self, cell: Cell, change: GrantChange) -> GrantChange:
+        self._intend(cell, change)
+        request_id: str | None = None
+        try:
+            grant_id, request_id = self._call(cell, change)
+            done = change.ended(Outcome.CHANGED)
+            if change.action is Action.CREATE:
+                done = replace(done, grant_id=grant_id)
+        except AwsError as error:
+            request_id = error.request_id
+            done = self._refused(cell, change, error)
+        self._record(cell, done, request_id)
+        return done
+
+    def _call(self, cell: Cell, change: GrantChange) -> tuple[str | None, str | None]:
+        for wait in (*EARLY_WAITS, None):
+            try:
+                grant_id, token, request_id = _call(self.kms, cell, change)
+            except AwsError as error:
+                early = change.action is Action.CREATE and error.code == "InvalidArnException"
+                if not early or wait is None or self.stopped():
+                    raise
+                self.sleep(wait)
+            else:
+                if token:
+                    self.tokens[change.id] = token
+                return grant_id, request_id
+        raise AssertionError("the last attempt returns or raises")
+
+    def _refused(self, cell: Cell, change: GrantChange, error: AwsError) -> GrantChange:
+        if change.action in ENDING and _is_gone(error):
+            if error.answer_lost:
+                # An attempt before this one got no answer: it was ours that ended it.
+                return change.ended(Outcome.CHANGED)
+            return change.ended(Outcome.UNCHANGED, warnings=("the grant was gone already",))
+        if error.kind is Kind.TRANSPORT:
+            # Without an answer nobody knows whether the request took effect: `_look_again` looks.
+            return change.ended(Outcome.UNKNOWN, _info(error))
+        info = _info(error)
+        if change.action is Action.RETIRE and error.kind is Kind.DENIED and self._may_revoke(cell, change):
+            info = replace(info, hint=f"You may not retire it, but revoke it: {self.revoke_command(change)}")
+        elif change.action is Action.CREATE and error.code == "InvalidArnException":
+            info = replace(info, hint=f"Is there a role {change.grantee_principal}? --cado-role names another")
+        return change.ended(Outcome.FAILED, info)
+
+    def _may_revoke(self, cell: Cell, change: GrantChange) -> bool:
+        try:
+            self.kms.revoke_grant(cell, change.key_arn or "", change.grant_id or "", dry_run=True)
+        except AwsError:
+            return False
+        return True
+
+    def _look_again(self, cell: Cell, ended: Mapping[str, GrantChange]) -> dict[str, GrantChange]:
+        """Looks at AWS once more: what was made must be listed, what was ended must not.
+
+        And a race may have made two of a kind: all but one are ended again.
+        """
+        waiting = {each: change for each, change in ended.items() if change.outcome in _TOUCHED}
+        corrected: dict[str, GrantChange] = {}
+        for wait in (*SETTLE_WAITS, None):
+            for each, change in list(waiting.items()):
+                try:
+                    live = self._grants(cell, change)
+                except AwsError as error:
+                    corrected[each] = change.ended(change.outcome, change.error, (f"not verified: {error.code}",))
+                    del waiting[each]
+                    continue
+                seen = _seen(change, live)
+                if seen is not None:
+                    corrected[each] = self._settle(cell, seen, live, ended)
+                    del waiting[each]
+            if not waiting or wait is None or self.stopped():
+                break
+            self.sleep(wait)
+        corrected |= {each: _late(change) for each, change in waiting.items()}
+        for each, change in corrected.items():
+            if change != ended[each]:
+                self._record(cell, change)
+        return corrected
+
+    def _settle(
+        self, cell: Cell, change: GrantChange, live: Sequence[Grant], ended: Mapping[str, GrantChange]
+    ) -> GrantChange:
+        """A grant that was made, after its duplicates were ended; where it was one itself, the one that is kept."""
+        planned = {each.grant_id for each in ended.values() if each.action in ENDING}
+        kept, others = duplicates(change, [grant for grant in live if grant.grant_id not in planned])
+        for grant in others:
+            ending = on_grant(grant, Action.RETIRE, owner=change.owner)
+            if grant.retiring_principal != change.retiring_principal or self._send(cell, ending).outcome not in (
+                Outcome.CHANGED,
+                Outcome.UNCHANGED,
+            ):
+                change = change.ended(
+                    change.outcome, warnings=(f"grant {grant.grant_id} is for the same case too",)
+                )
+        if kept is None or kept.grant_id == change.grant_id:
+            return change
+        remark = f"{kept.grant_id} was made for the same case at the same time, and is the one that is kept"
+        return change.of_grant(kept).ended(Outcome.UNCHANGED, warnings=(remark,))
+
+    def _grants(self, cell: Cell, change: GrantChange) -> list[Grant]:
+        """The grants that a change is about: its own; of one that is made, all of its grantee on the key."""
+        key_arn = change.key_arn or ""
+        if change.action in ENDING:
+            return [g for page in self.kms.grants(cell, key_arn, grant_id=change.grant_id) for g in page]
+        found = [g for page in self.kms.grants(cell, key_arn, grantee=change.grantee_principal) for g in page]
+        if change.grant_id and all(grant.grant_id != change.grant_id for grant in found):
+            # Its grantee may be shown as an id at first.
+            found += [g for page in self.kms.grants(cell, key_arn, grant_id=change.grant_id) for g in page]
+        return found
+
+    def _intend(self, cell: Cell, change: GrantChange) -> None:
+        self.journal.write(
+            "intent",
+            account=cell.account,
+            region=cell.region,
+            call=_CALLS[change.action],
+            key_arn=change.key_arn,
+            grant_id=change.grant_id,
+            name=change.name,
+            ids=[change.id],
+        )
+
+    def _record(self, cell: Cell, change: GrantChange, request_id: str | None = None) -> None:
+        result = {
+            "outcome": str(change.outcome),
+            "error": change.error.as_json() if change.error else None,
+            "warnings": list(change.warnings),
+            **change.result(),
+            "request_id": request_id,
+        }
+        self.journal.write("outcome", account=cell.account, region=cell.region, results={change.id: result})
+
+
+def _call(
+    kms: Kms, cell: Cell, change: GrantChange, *, dry_run: bool = False
+) -> tuple[str | None, str | None, str | None]:
+    """The change's one call: grant id, token, request id."""
+    assert change.key_arn is not None
+    if change.action is Action.CREATE:
+        return kms.create_grant(
+            cell,
+            key_arn=change.key_arn,
+            name=change.name,
+            grantee=change.grantee_principal or "",
+            retiring_principal=change.retiring_principal,
+            operations=change.operations,
+            constraints=change.constraints,
+            dry_run=dry_run,
+        )
+    end = kms.retire_grant if change.action is Action.RETIRE else kms.revoke_grant
+    return None, None, end(cell, change.key_arn, change.grant_id or "", dry_run=dry_run)
+
+
+def _seen(change: GrantChange, live: Sequence[Grant]) -> GrantChange | None:
+    """The change as AWS shows it done; None where it does not yet."""
+    grants = {grant.grant_id: grant for grant in live}
+    if change.action in ENDING:
+        gone = change.grant_id not in grants
+        return replace(change, outcome=Outcome.CHANGED, error=None) if gone else None
+    made = grants.get(change.grant_id or "") or change.made(grants)
+    return replace(change.of_grant(made), outcome=Outcome.CHANGED, error=None) if made else None
+
+
+def _late(change: GrantChange) -> GrantChange:
+    """AWS does not show it yet: what was accepted is done, and what got no answer stays open."""
+    shows = "still lists the grant" if change.action in ENDING else "does not list the grant yet"
+    look = f"cado-ops kms list --key {change.key_arn}"
+    return change.ended(
+        change.outcome, change.error, (f"AWS {shows}, which may take it five minutes; look again: {look}",)
+    )
+
+
+def _is_gone(error: AwsError) -> bool:
+    return error.kind is Kind.NOT_FOUND or error.code == "InvalidGrantIdException"
+
+
+def _info(error: AwsError) -> ErrorInfo:
+    return ErrorInfo(error.code, error.message, error.hint)
