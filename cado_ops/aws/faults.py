@@ -11,6 +11,7 @@ from botocore.parsers import ResponseParserError
 
 from cado_ops.aws.retry import ANSWER_LOST, THROTTLING_CODES
 from cado_ops.errors import AwsError, Kind
+from cado_ops.redaction import redacted
 
 EXPIRED_CODES = frozenset({"ExpiredToken", "ExpiredTokenException", "RequestExpired"})
 BAD_CREDENTIAL_CODES = frozenset(
@@ -56,8 +57,8 @@ def translate(
     if isinstance(error, (boto.ConnectionError, boto.HTTPClientError, ResponseParserError)):
         return AwsError(
             type(error).__name__,
-            # An answer that cannot be parsed stands whole in the SDK's message.
-            str(error)[:500],
+            # An answer that cannot be parsed stands whole in the SDK's message, with all that is secret in it.
+            redacted(str(error))[:500],
             kind=Kind.TRANSPORT,
             operation=action,
             hint="Look at the network, HTTPS_PROXY, NO_PROXY and AWS_CA_BUNDLE; then run it again.",
@@ -161,7 +162,7 @@ def credential_problem(error: BaseException, profile: str | None) -> AwsError | 
             return problem(f"The AWS credentials are incomplete ({error}).", f"aws configure{option}")
         case boto.CredentialRetrievalError():
             return problem(
-                f"The credentials could not be had: {str(error).rstrip(': ')}",
+                f"The credentials could not be had: {redacted(str(error)).rstrip(': ')}",
                 f"Try the source by itself: aws sts get-caller-identity{option}",
             )
         case boto.InfiniteLoopConfigError() | boto.InvalidConfigError() | boto.ConfigParseError():

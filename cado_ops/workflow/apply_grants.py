@@ -13,6 +13,7 @@ from cado_ops.aws.kms import Kms
 from cado_ops.errors import AwsError, Kind
 from cado_ops.journal import Journal
 from cado_ops.model import Cell, ErrorInfo, Grant, Outcome
+from cado_ops.observe.grants import grant_of, grants_of
 from cado_ops.plan.change import Action
 from cado_ops.plan.grant_again import resume_grant
 from cado_ops.plan.grant_change import ENDING, GrantChange, on_grant
@@ -201,15 +202,8 @@ class GrantApplier:
         return change.of_grant(kept).ended(Outcome.UNCHANGED, warnings=(remark,))
 
     def _grants(self, cell: Cell, change: GrantChange) -> list[Grant]:
-        """The grants that a change is about: its own; of one that is made, all of its grantee on the key."""
-        key_arn = change.key_arn or ""
-        if change.action in ENDING:
-            return [g for page in self.kms.grants(cell, key_arn, grant_id=change.grant_id) for g in page]
-        found = [g for page in self.kms.grants(cell, key_arn, grantee=change.grantee_principal) for g in page]
-        if change.grant_id and all(grant.grant_id != change.grant_id for grant in found):
-            # Its grantee may be shown as an id at first.
-            found += [g for page in self.kms.grants(cell, key_arn, grant_id=change.grant_id) for g in page]
-        return found
+        look = grant_of if change.action in ENDING else grants_of
+        return look(self.kms, cell, change)
 
     def _intend(self, cell: Cell, change: GrantChange) -> None:
         self.journal.write(
