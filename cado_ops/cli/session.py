@@ -227,6 +227,7 @@ class Session:
                 stdout=self.world.stdout,
                 stderr=self.world.stderr,
                 environ=self.world.environ,
+                now=self.world.now(),
             )
 
     def ended_early(self, status: Status, stage: str, error: ErrorInfo) -> int:

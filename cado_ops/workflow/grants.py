@@ -22,7 +22,7 @@ from cado_ops.plan.change import Action
 from cado_ops.plan.grant_change import GrantChange
 from cado_ops.plan.granting import NEAR_QUOTA, GrantWish, plan_grant
 from cado_ops.plan.ownership import owner_of
-from cado_ops.plan.retiring import RetireWish, plan_retire
+from cado_ops.plan.retiring import GRANT_ID_DIGITS, RetireWish, plan_retire
 from cado_ops.scope import CadoRoles, KeySelection, Scope
 
 
@@ -265,7 +265,8 @@ def propose_retirements(
     """What kms retire is to end. Grants that were named and are nowhere are among the failures."""
     seen = reader.keys(selection)
     owner = reader.ownership(sorted(seen.accounts.in_scope))
-    only = next(iter(wish.ids)) if len(wish.ids) == 1 and not wish.by_name else None
+    whole = [each for each in wish.ids if len(each) == GRANT_ID_DIGITS]
+    only = whole[0] if len(wish.ids) == len(whole) == 1 else None
     changes: list[GrantChange] = []
     for page in reader.walk(seen, grant_id=only):
         for grant in page.grants:
@@ -273,12 +274,20 @@ def propose_retirements(
             if change is not None:
                 changes.append(change)
     unread = len({each.id or (each.account, each.region) for each in seen.failures})
-    for each in sorted(wish.ids - {change.grant_id for change in changes}):
-        message = f"grant {each} is on none of the keys that were read"
-        if unread:
-            message += f"; {unread} could not be read"
-        error = ErrorInfo("NotFound", message, "It may have been ended already: cado-ops kms list")
-        seen.failures.append(Failure(None, None, "select", error, each))
+    for each in sorted(wish.ids):
+        meant = [change for change in changes if change.grant_id and change.grant_id.startswith(each)]
+        if not meant:
+            message = f"grant {each} is on none of the keys that were read"
+            if unread:
+                message += f"; {unread} could not be read"
+            error = ErrorInfo("NotFound", message, "It may have been ended already: cado-ops kms list")
+            seen.failures.append(Failure(None, None, "select", error, each))
+        elif len(meant) > 1:
+            error = ErrorInfo(
+                "Ambiguous", f"{len(meant)} grants begin with {each}: none is ended", "Give more digits."
+            )
+            seen.failures.append(Failure(None, None, "select", error, each))
+            changes = [change for change in changes if change not in meant]
     return seen, _in_order(changes)
 
 
