@@ -43,6 +43,9 @@ class _Fitted:
 
     @property
     def at_ease(self) -> int:
+        if self.column.short:
+            # In a pipe it is whole, and leaves as much room to others as on a screen.
+            return min(self.width, self.column.short + 1)
         return min(self.width, max(self.column.ease, self.column.least)) if self.column.least else self.width
 
 
