@@ -75,8 +75,7 @@ def _grants(reader: GrantReader, seen: Seen[KeysFound], retirable: bool) -> Iter
 
 
 def _item(grant: Grant, owner: Owner) -> dict[str, Any]:
-    change = on_grant(grant, Action.NONE, owner=owner, warnings=remarks_on(grant))
-    return change.ended(Outcome.LISTED).as_item()
+    return on_grant(grant, Action.NONE, owner=owner, warnings=remarks_on(grant), outcome=Outcome.LISTED).as_item()
 
 
 def _report(
