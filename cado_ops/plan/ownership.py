@@ -11,9 +11,10 @@ from cado_ops.plan.grant_change import terms_of
 
 # "Unique identifiers", IAM User Guide: a role's id is AROA…, a user's AIDA….
 _UNIQUE_ID = re.compile(r"A[A-Z]{3}[A-Z0-9]{12,124}")
-# EBS's grants are held by sessions of a role that no account has; other services by service-linked roles.
+# A service's name is a DNS name, of another domain in each partition. EBS's grants are held by sessions of a role
+# that no account has; other services by service-linked roles.
 _SERVICE = re.compile(
-    r".*\.amazonaws\.com(\.cn)?|arn:[^:]*:sts::[0-9]*:assumed-role/aws:.*|.*:role/aws-service-role/.*"
+    r"[^:/]+\.[^:/]+|arn:[^:]*:sts::[0-9]*:assumed-role/aws:.*|arn:[^:]*:iam::[0-9]*:role/aws-service-role/.*"
 )
 
 
