@@ -163,7 +163,8 @@ class TestResume:
 
 
 LIVE: Any = st.lists(
-    st.sampled_from([our_grant(1), our_grant(2), our_grant(1, due=LATE), a_grant(1), our_grant(3, "IR-43")]), max_size=3
+    st.sampled_from([our_grant(1), our_grant(2), our_grant(1, due=LATE), a_grant(1), our_grant(3, "IR-43")]),
+    max_size=3,
 )
 
 

@@ -173,7 +173,11 @@ class TestPlanFiles:
             [CREATE],
             [CREATE, replace(RETIRE, after=CREATE.id)],
             [replace(RETIRE, action=Action.REVOKE)],
-            [replace(CREATE, constraints={"SourceArn": "x", "EncryptionContextSubset": {"a": "b"}}, name="again/1")],
+            [
+                replace(
+                    CREATE, constraints={"SourceArn": "x", "EncryptionContextSubset": {"a": "b"}}, name="again/1"
+                )
+            ],
             [on_grant(our_grant(due=LATE), Action.RETIRE, owner=Owner.OURS)],
             [on_grant(a_grant(), Action.RETIRE, owner=Owner.PLATFORM)],
             [on_grant(a_grant(grantee_principal=GONE_ROLE, name=name_of()), Action.RETIRE, owner=Owner.OURS)],

@@ -148,7 +148,8 @@ def test_other_actions_never_wait(action: str) -> None:
 
 @given(
     st.lists(
-        st.tuples(st.sampled_from(["CreateGrant", "RetireGrant"]), st.floats(0, 0.2), st.integers(1, 30)), max_size=30
+        st.tuples(st.sampled_from(["CreateGrant", "RetireGrant"]), st.floats(0, 0.2), st.integers(1, 30)),
+        max_size=30,
     )
 )
 def test_whatever_comes_when_the_quota_holds(asked: list[tuple[str, float, int]]) -> None:

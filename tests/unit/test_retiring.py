@@ -49,9 +49,7 @@ def grants(draw: st.DrawFn) -> Grant:
         "operations": draw(OPERATION_SETS),
         "constraints": draw(CONSTRAINTS),
     }
-    own = digest_of(
-        terms["key_arn"], terms["grantee_principal"] or "", terms["operations"], terms["constraints"]
-    )
+    own = digest_of(terms["key_arn"], terms["grantee_principal"] or "", terms["operations"], terms["constraints"])
     digest = draw(
         st.sampled_from(
             [
