@@ -19,9 +19,9 @@ from cado_ops.plan.retiring import RetireWish, remarks_on
 from cado_ops.verdict.outcome import status_of
 
 if TYPE_CHECKING:
+    from cado_ops.observe.grant_reader import GrantReader
     from cado_ops.observe.keys import KeysFound
     from cado_ops.observe.sweep import Seen
-    from cado_ops.workflow.grants import GrantReader
 
 
 @takes(KMS_LIST_OPTIONS)

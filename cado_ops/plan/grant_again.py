@@ -22,6 +22,9 @@ def undo_grant(done: GrantChange, live: Iterable[Grant]) -> GrantChange:
         grant = grants.get(done.grant_id or "") or (done.made(grants) if done.grant_id is None else None)
         if grant is None:
             return _left(done, Outcome.UNCHANGED, "the grant is gone already")
+        if not _is_own(grant, done):
+            reason = f"the run's grant gave way to {grant.grant_id}, which another run made: left alone"
+            return _left(done, Outcome.UNCHANGED, reason)
         return on_grant(grant, Action.RETIRE, owner=done.owner, serves=done.serves)
     again = replace(
         done, id=f"{done.grant_id} again", action=Action.CREATE, grant_id=None, created=None, issuing_account=None,
@@ -56,6 +59,12 @@ def resume_grant(planned: GrantChange, live: Iterable[Grant], *, begun: bool) ->
             return change
         return change.ended(Outcome.DRIFTED, warnings=("the grant is another one than was planned: left alone",))
     return replace(change, outcome=Outcome.UNKNOWN if begun else Outcome.UNCHANGED)
+
+
+def _is_own(grant: Grant, made: GrantChange) -> bool:
+    """Whether a run made this grant itself, and did not come upon it as the one to be kept of two."""
+    retiring = grant.retiring_principal
+    return grant.name == made.name and (retiring == made.retiring_principal or is_unique_id(retiring))
 
 
 def _terms(grant: Grant | GrantChange) -> tuple[str | None, str]:

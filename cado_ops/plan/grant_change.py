@@ -215,4 +215,4 @@ def _moment(text: str) -> datetime:
 
 
 def _time(moment: datetime | None) -> float:
-    return moment.timestamp() if moment else 0.0
+    return moment.timestamp() if moment else float("inf")
