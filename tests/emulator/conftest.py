@@ -19,9 +19,11 @@ from botocore.httpsession import URLLib3Session
 
 from cado_ops.aws.connection import Connection
 from cado_ops.aws.credentials import Roles
+from cado_ops.grant_name import GrantName, digest_of
 from cado_ops.grant_operations import FULL
+from cado_ops.model import Cell
 from tests.emulator.server import Emulator
-from tests.functional.conftest import Cli
+from tests.functional.conftest import Cli, Result
 
 HOME, PROD, STAGING = "111111111111", "222222222222", "333333333333"
 EU, US = "eu-west-1", "us-east-1"
@@ -29,6 +31,8 @@ RESPONDER = f"arn:aws:iam::{HOME}:role/ir/Responder"
 EXTERNAL_ID = "acme-ir"
 ROLE = ("--role-name", "CadoOperator")
 IN_PROD = ("--account", PROD, "--region", EU, *ROLE)
+CASE = ("--case", "IR-42", "--yes")
+HERE = Cell(PROD, EU)
 
 # What an operator of grants needs. kms:RetireGrant is here for ministack's sake: AWS lets the retiring principal
 # retire without it ("Retiring and revoking grants", KMS Developer Guide), and an operator should not have it.
@@ -126,6 +130,18 @@ class Organisation:
         )
         keys: dict[str, str] = answer["Credentials"]
         return keys
+
+
+def only(done: Result) -> dict[str, Any]:
+    [item] = done.json["items"]
+    return dict(item)
+
+
+def made_elsewhere(organisation: Organisation, key: str, case: str, due: datetime) -> str:
+    """A grant of ours that another machine made: its id."""
+    digest = digest_of(key, cado_role(), FULL, {})
+    name = str(GrantName(case, due.replace(microsecond=0), digest))
+    return organisation.grant(key, Name=name, RetiringPrincipal=operator_role())
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -14,6 +14,7 @@ from cado_ops.model import Cell
 from tests.emulator.conftest import (
     EU,
     EXTERNAL_ID,
+    HERE,
     HOME,
     IN_PROD,
     PROD,
@@ -30,7 +31,6 @@ from tests.functional.conftest import Cli
 
 IN_BOTH = ("--account", f"{PROD},{STAGING}", "--region", EU, *ROLE)
 EXTERNAL = ("--account", PROD, "--region", EU, "--role-name", "CadoOperatorExternal")
-HERE = Cell(PROD, EU)
 
 
 def test_a_role_that_does_not_trust_you_is_one_failure_and_the_rest_goes_on(cli: Cli, organisation: Organisation):
@@ -148,7 +148,7 @@ def test_a_session_that_ends_while_retiring_is_renewed(cli: Cli, organisation: O
 
 def test_a_session_that_ends_between_two_pages_loses_none(cli: Cli, organisation: Organisation, wire: Wire):
     key = organisation.key()
-    there = {organisation.grant(key, Name=f"n-{number}") for number in range(120)}
+    there = {organisation.grant(key, Name=f"n-{number}") for number in range(105)}
     wire.actions.clear()
     wire.before = lambda action: (
         organisation.emulator.expire_sessions(PROD)
