@@ -14,7 +14,7 @@ import typer
 from cado_ops.cli.changing import carry_out, guards_of, header_of, next_after
 from cado_ops.cli.session import Session, run
 from cado_ops.errors import RefusedError, UsageError
-from cado_ops.journal import Journal, RunRecord, find_run, is_open, read_run
+from cado_ops.journal import Journal, RunRecord, check_private, find_run, is_open, read_run
 from cado_ops.model import Caller, ErrorInfo, Failure, Instance, Outcome, Report
 from cado_ops.plan.change import TagChange, from_record
 from cado_ops.plan.planfile import failure_from
@@ -141,8 +141,10 @@ def _resume(session: Session, guards: Any, journal: Journal, record: RunRecord) 
 
 
 def _trusted(session: Session, name: str) -> RunRecord:
-    """The run's record. Raises UsageError where there is none, RefusedError where its file was edited."""
-    record = read_run(find_run(session.given.journal_folder(), name))
+    """The run's record. Raises UsageError where there is none, RefusedError where its file cannot be believed."""
+    path = find_run(session.given.journal_folder(), name)
+    check_private(path)
+    record = read_run(path)
     if record.edits:
         raise RefusedError(
             f"{record.path.name}: {record.edits[0]}: nothing is changed by a journal that cannot be believed",

@@ -1,9 +1,8 @@
-"""Journals read back: all runs of a folder, one run whole, and what is wrong with its file."""
+"""A journal read back: a run whole, and what is wrong with its file."""
 
 from __future__ import annotations
 
 import json
-import re
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,9 +12,6 @@ from cado_ops.errors import LocalError, UsageError
 from cado_ops.journal.chain import JOURNAL_VERSION, unseal
 
 SUFFIX = ".jsonl"
-_RUN_FILE = re.compile(r"\d{8}T\d{6}Z-[0-9a-f]+\.jsonl")
-# 20261123T174501Z, at the beginning of a run id.
-_STAMP = 16
 
 
 @dataclass
@@ -119,33 +115,3 @@ def _take(run: RunRecord, body: dict[str, Any]) -> None:
             pass
         case other:
             run.edits.append(f"a record of the unknown kind {other!r}")
-
-
-def run_files(folder: Path) -> list[Path]:
-    """The files of all runs, oldest first; none where the folder is not there.
-
-    Runs of the same second are ordered by when they were last written to.
-    """
-    if not folder.is_dir():
-        return []
-    files = [path for path in folder.iterdir() if _RUN_FILE.fullmatch(path.name) and path.is_file()]
-    return sorted(files, key=lambda path: (path.name[:_STAMP], path.stat().st_mtime_ns, path.name))
-
-
-def find_run(folder: Path, name: str) -> Path:
-    """The file of the run that ``name`` means: ``last``, a run id, or a prefix that only one has.
-
-    Raises UsageError.
-    """
-    if not name:
-        raise UsageError("RUN is empty", "name a run: cado-ops runs list shows which there are")
-    files = run_files(folder)
-    if name == "last" and files:
-        return files[-1]
-    matching = [path for path in files if path.name.startswith(name)]
-    exact = [path for path in matching if path.name == name + SUFFIX]
-    if exact or len(matching) == 1:
-        return (exact or matching)[0]
-    if matching:
-        raise UsageError(f"{len(matching)} runs begin with {name!r}", "give more of the run id: cado-ops runs list")
-    raise UsageError(f"there is no run {name!r} in {folder}", "cado-ops runs list shows which there are")

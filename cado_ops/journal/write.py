@@ -13,6 +13,7 @@ from typing import Any
 
 from cado_ops.errors import LocalError, RefusedError
 from cado_ops.journal.chain import seal
+from cado_ops.journal.private import check_private, make_private
 from cado_ops.journal.record import SUFFIX, RunRecord, read_run
 
 try:
@@ -61,7 +62,8 @@ class Journal:
         """Opens a run's file to go on with it, and reads it, under the lock.
 
         A torn last line is cut off and kept as a ``recovered`` record. Raises RefusedError where another process
-        has the file, or where a line was changed: nothing is built on a journal that cannot be believed.
+        has the file, where others may write to it, or where a line was changed: nothing is built on a journal that
+        cannot be believed.
         """
         journal = cls.__new__(cls)
         journal.path, journal.run_id = path, path.name.removesuffix(SUFFIX)
@@ -71,6 +73,7 @@ class Journal:
         except OSError as error:
             raise _unwritable(path, error) from error
         try:
+            check_private(path)
             take_lock(fd, journal.run_id)
             run = read_run(path)
             if run.edits:
@@ -143,22 +146,6 @@ def is_open(path: Path) -> bool:
 def new_run_id(now: datetime, random_hex: Callable[[], str]) -> str:
     """A run id such as 20261123T174501Z-7f3a9c: sorts by time, six hex digits against collisions."""
     return f"{now:%Y%m%dT%H%M%SZ}-{random_hex()}"
-
-
-def make_private(folder: Path) -> None:
-    """Makes ``folder`` for this user alone; one that others may write to, or own, is refused (LocalError)."""
-    is_new = not folder.exists()
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    if os.name != "posix":
-        return
-    status = folder.stat()
-    if status.st_uid != os.getuid():
-        raise LocalError(f"the journal folder {folder} belongs to another user", "choose one with --journal-dir")
-    if status.st_mode & 0o022:
-        raise LocalError(f"others may write to the journal folder {folder}", f"chmod 700 {folder}")
-    if is_new:
-        # Whatever the umask took away. One that was there before keeps its mode: it may be anybody's home.
-        folder.chmod(0o700)
 
 
 def _reserve(fd: int) -> None:

@@ -175,6 +175,19 @@ def test_an_edited_journal_is_not_acted_on(cli: Cli, tags: Any) -> None:
     assert tags()["web-04"]["CadoResponseSSMEnabled"] == "True"
 
 
+@pytest.mark.parametrize("command", ["undo", "resume"])
+def test_a_journal_that_others_may_write_to_is_not_acted_on(cli: Cli, tags: Any, command: str) -> None:
+    cli.json("tag-instances", "--filter", "tag:Name=web-04", *IN_PROD, "--yes")
+    (path,) = cli.runs()
+    for which, mode in ((path, 0o660), (cli.journal, 0o777)):
+        which.chmod(mode)
+        result = cli.json("runs", command, "last", "--yes")
+        assert (result.code, result.json["status"]) == (4, "refused")
+        assert "chmod" in result.json["failures"][0]["error"]["hint"]
+        which.chmod(0o700)
+    assert tags()["web-04"]["CadoResponseSSMEnabled"] == "True"
+
+
 def test_verify(cli: Cli) -> None:
     cli.json("tag-instances", "--filter", "tag:Name=web-04", *IN_PROD, "--yes")
     good = cli("runs", "show", "last", "--verify")

@@ -19,7 +19,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cado_ops.errors import LocalError, RefusedError, UsageError
-from cado_ops.journal import Journal, find_run, is_open, new_run_id, read_run, run_files, seal, unseal
+from cado_ops.journal import (
+    Journal,
+    check_private,
+    find_run,
+    is_open,
+    new_run_id,
+    read_run,
+    run_files,
+    seal,
+    unseal,
+)
 
 RUN = "20261123T174501Z-7f3a9c"
 PLACE = {"account": "1" * 12, "region": "eu-west-1"}
@@ -271,6 +281,49 @@ class TestPrivacy:
         with pytest.raises(LocalError):
             Journal(folder, RUN)
         assert target.read_text() == "precious"
+
+    def test_what_is_private_may_be_acted_on(self, folder: Path) -> None:
+        path = write_run(folder)
+        check_private(path)
+        folder.chmod(0o755)
+        path.chmod(0o644)
+        check_private(path)
+        Journal.reopen(path)[0].close()
+
+    @pytest.mark.parametrize("mode", [0o620, 0o602, 0o666])
+    @pytest.mark.parametrize("of", ["file", "folder"])
+    def test_what_others_may_write_to_is_not_acted_on(self, folder: Path, mode: int, of: str) -> None:
+        path = write_run(folder, end=False)
+        which = path if of == "file" else folder
+        which.chmod(mode | (0o100 if of == "folder" else 0))
+        before = path.read_bytes()
+        for act in (check_private, Journal.reopen):
+            with pytest.raises(RefusedError, match="others may write") as caught:
+                act(path)
+            assert f"chmod {'600' if of == 'file' else '700'} {which}" in (caught.value.hint or "")
+        assert path.read_bytes() == before
+
+    @pytest.mark.parametrize("of", ["file", "folder"])
+    @pytest.mark.parametrize(("uid", "refused"), [(0, False), (4321, True)], ids=["root", "somebody"])
+    def test_only_roots_and_ones_own_are_acted_on(
+        self, folder: Path, monkeypatch: pytest.MonkeyPatch, of: str, uid: int, refused: bool
+    ) -> None:
+        path = write_run(folder)
+        which = path if of == "file" else folder
+        real = Path.stat
+
+        def owned(self: Path, **more: Any) -> os.stat_result:
+            status = real(self, **more)
+            owner = uid if self == which else 1234
+            return os.stat_result([*status[:4], owner, *status[5:10]])
+
+        monkeypatch.setattr(Path, "stat", owned)
+        monkeypatch.setattr(os, "getuid", lambda: 1234)
+        if not refused:
+            check_private(path)
+            return
+        with pytest.raises(RefusedError, match="another user"):
+            check_private(path)
 
     def test_a_folder_that_is_a_file(self, folder: Path) -> None:
         folder.write_text("")
