@@ -21,11 +21,13 @@ from hypothesis import strategies as st
 from cado_ops.errors import LocalError, RefusedError, UsageError
 from cado_ops.journal import (
     Journal,
+    RunRecord,
     check_private,
     find_run,
     is_open,
     new_run_id,
     read_run,
+    read_runs,
     run_files,
     seal,
     unseal,
@@ -150,17 +152,86 @@ def whole() -> Iterator[bytes]:
 
 
 class TestTampering:
-    def reread(self, content: bytes) -> list[str]:
+    def run_of(self, content: bytes) -> RunRecord:
         with tempfile.TemporaryDirectory() as name:
             path = Path(name) / f"{RUN}.jsonl"
             path.write_bytes(content)
-            return read_run(path).problems
+            return read_run(path)
+
+    def reread(self, content: bytes) -> list[str]:
+        return self.run_of(content).problems
 
     @given(data=st.data())
-    def test_any_changed_byte_is_found(self, whole: bytes, data: st.DataObject) -> None:
+    def test_any_changed_byte_is_an_edit(self, whole: bytes, data: st.DataObject) -> None:
+        """An edit, and no torn line: that would be believed."""
         at = data.draw(st.integers(0, len(whole) - 1))
         byte = data.draw(st.integers(0, 255).filter(lambda byte: byte != whole[at]))
-        assert self.reread(whole[:at] + bytes([byte]) + whole[at + 1 :])
+        assert self.run_of(whole[:at] + bytes([byte]) + whole[at + 1 :]).edits
+
+    def test_each_single_byte_counts(self, whole: bytes) -> None:
+        for at, byte in enumerate(whole):
+            run = self.run_of(whole[:at] + bytes([byte ^ 1]) + whole[at + 1 :])
+            assert run.edits, f"byte {at}"
+            assert not run.torn
+
+    @pytest.mark.parametrize("end", [True, False], ids=["whole run", "cut-off run"])
+    def test_the_last_newline_counts_too(self, folder: Path, end: bool) -> None:
+        path = write_run(folder, end=end)
+        whole = path.read_bytes()
+        for byte in set(range(256)) - {ord("\n")}:
+            path.write_bytes(whole[:-1] + bytes([byte]))
+            run = read_run(path)
+            assert run.edits == [f"line {6 if end else 5} was changed: its line end is not there"]
+            assert run.torn == b""
+
+    @pytest.mark.parametrize("more", [b"x", b'{"record":"end"', b"\r", b"\0\0\0"])
+    def test_a_whole_record_with_more_after_it_was_never_written_so(self, whole: bytes, more: bytes) -> None:
+        assert self.run_of(whole[:-1] + more).edits
+
+    def test_a_record_that_lacks_just_its_newline_counts_for_nothing(self, whole: bytes) -> None:
+        """Its writer was never told that it is on disk. It is told apart from one that is torn in the middle."""
+        run = self.run_of(whole[:-1])
+        assert (run.edits, run.torn, run.end, run.lines) == ([], whole.splitlines()[-1], None, 5)
+        assert run.problems == ["line 6 lacks its line end alone: the run was cut off while it was written"]
+
+    @pytest.mark.parametrize("inner", ['{"hash":"%s"}' % ("0" * 64), ',"hash":"%s"}' % ("a" * 64)])
+    def test_what_looks_like_a_hash_inside_a_torn_line_ends_no_record(self, folder: Path, inner: str) -> None:
+        journal = Journal(folder, RUN)
+        journal.write("failure", failure={"a": 1, "nested": {"x": 1, "hash": "0" * 64}, "text": inner})
+        journal.close()
+        run = self.run_of(journal.path.read_bytes()[:-30])
+        assert (run.edits, run.lines) == ([], 0)
+        assert run.torn
+
+    @pytest.mark.parametrize(
+        ("old", "new"),
+        [
+            (b'"outcome":"changed"', b'"outcnme":"changed"'),
+            (b'"outcome":"changed"', b'"outcome":[]'),
+            (b'"warnings":[]', b'"warnings":1'),
+            (b'"error":null', b'"error":"x"'),
+            (b'"results":{"i-1":', b'"results":{"i-1":1,"i-3":'),
+            (b'"account":"111111111111"', b'"account":[]'),
+            (b'"changes":[', b'"changes":[7,'),
+            (b'"summary":{}', b'"summary":[]'),
+        ],
+    )
+    @pytest.mark.parametrize("sealed_anew", [False, True])
+    def test_what_has_not_the_shape_of_a_record_is_not_taken(
+        self, whole: bytes, old: bytes, new: bytes, sealed_anew: bool
+    ) -> None:
+        assert old in whole
+        content = whole.replace(old, new)
+        if sealed_anew:
+            bodies = [json.loads(line) for line in content.splitlines()]
+            content, head = b"", ""
+            for body in bodies:
+                line, head = seal({key: value for key, value in body.items() if key != "hash"} | {"prev": head})
+                content += line
+        run = self.run_of(content)
+        assert run.edits
+        for each in run.results.values():
+            assert isinstance(each["outcome"], str)
 
     @given(data=st.data())
     def test_any_byte_more_or_less_is_found(self, whole: bytes, data: st.DataObject) -> None:
@@ -218,7 +289,7 @@ class TestTampering:
     @given(st.integers(1, 400))
     def test_a_torn_last_line(self, whole: bytes, lost: int) -> None:
         last = whole.splitlines(keepends=True)[-1]
-        lost = min(lost, len(last) - 1)
+        lost = min(lost + 1, len(last) - 1)
         [problem] = self.reread(whole[:-lost])
         assert "torn" in problem
         assert "line 6" in problem
@@ -506,6 +577,17 @@ class TestLookup:
 
     def test_files_are_listed_oldest_first(self, runs: Path) -> None:
         assert [path.name.removesuffix(".jsonl") for path in run_files(runs)] == list(self.IDS)
+
+    def test_one_that_cannot_be_read_costs_none_of_the_others(self, runs: Path) -> None:
+        newer = Journal(runs, "20261122T090000Z-bbbbbb")
+        newer.write("run", format_version=2)
+        newer.close()
+        told: list[str] = []
+        found = list(read_runs(runs, lambda path, error: told.append(f"{path.name}: {error.message}")))
+        assert [run.run_id for run in found] == list(self.IDS)
+        [said] = told
+        assert "bbbbbb" in said
+        assert "format 2" in said
 
     @pytest.mark.parametrize(
         ("name", "index"),
