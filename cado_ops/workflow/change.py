@@ -206,7 +206,19 @@ def incomplete(proposal: Proposal, guards: Guards) -> ErrorInfo | None:
 
 
 def write_plan(journal: Journal, proposal: Proposal, now: datetime) -> None:
-    """The beginning of a new run's journal: who, where, what for, and the whole plan."""
+    """The beginning of a new run's journal: who, where, what for, and the whole plan; and room for what follows.
+
+    Where that cannot be written whole there was no run, and no file is left of it.
+    """
+    try:
+        _write_plan(journal, proposal, now)
+        journal.hold_room()
+    except (Exception, KeyboardInterrupt):
+        journal.discard()
+        raise
+
+
+def _write_plan(journal: Journal, proposal: Proposal, now: datetime) -> None:
     journal.write(
         "run",
         format_version=JOURNAL_VERSION,

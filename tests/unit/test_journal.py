@@ -32,6 +32,7 @@ from cado_ops.journal import (
     seal,
     unseal,
 )
+from cado_ops.journal.write import RESERVED_BYTES
 
 RUN = "20261123T174501Z-7f3a9c"
 PLACE = {"account": "1" * 12, "region": "eu-west-1"}
@@ -406,6 +407,60 @@ def no_space(*_: Any) -> Any:
     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
+class SmallDisk:
+    """A disk with ``free`` bytes left, for what goes through os.write, os.posix_fallocate and os.ftruncate.
+
+    Like a kernel's, its last write is short. ``number`` is what it says when it is full. ``held`` is what stands in
+    files without a name.
+    """
+
+    def __init__(self, patch: pytest.MonkeyPatch) -> None:
+        self.free, self.number = 1 << 30, errno.ENOSPC
+        self._write, self._truncate = os.write, os.ftruncate
+        self._held: dict[int, int] = {}
+        patch.setattr(os, "write", self.write)
+        patch.setattr(os, "posix_fallocate", self.allocate, raising=False)
+        patch.setattr(os, "ftruncate", self.truncate)
+
+    @property
+    def held(self) -> int:
+        sizes = 0
+        for fd, size in self._held.items():
+            try:
+                sizes += size if os.fstat(fd).st_nlink == 0 else 0
+            except OSError:
+                continue
+        return sizes
+
+    def full(self) -> OSError:
+        return OSError(self.number, os.strerror(self.number))
+
+    def write(self, fd: int, data: bytes) -> int:
+        if not self.free:
+            raise self.full()
+        done = self._write(fd, data[: self.free])
+        self.free -= done
+        return done
+
+    def allocate(self, fd: int, start: int, size: int) -> None:
+        if size > self.free:
+            raise self.full()
+        self.free -= size
+        self._truncate(fd, start + size)
+        self._held[fd] = start + size
+
+    def truncate(self, fd: int, size: int) -> None:
+        self.free += os.fstat(fd).st_size - size
+        self._truncate(fd, size)
+        if fd in self._held:
+            self._held[fd] = size
+
+
+@pytest.fixture
+def disk(monkeypatch: pytest.MonkeyPatch) -> SmallDisk:
+    return SmallDisk(monkeypatch)
+
+
 @POSIX
 class TestDiskFull:
     @pytest.mark.skipif(not hasattr(os, "posix_fallocate"), reason="no way to ask for room beforehand")
@@ -417,6 +472,102 @@ class TestDiskFull:
             Journal(folder, RUN)
         assert run_files(folder) == []
 
+    def test_the_room_is_in_proportion_to_the_plan_and_held_until_the_end(
+        self, folder: Path, disk: SmallDisk
+    ) -> None:
+        journal = Journal(folder, RUN)
+        first = disk.held
+        assert first >= RESERVED_BYTES
+        journal.write("plan", **PLACE, changes=[{"name": "x" * 500} for _ in range(2000)])
+        journal.hold_room()
+        assert disk.held - first >= 7 * journal.path.stat().st_size
+        journal.write("intent", **PLACE, call="CreateTags", tags={}, ids=["i-1"])
+        assert disk.held - first >= 7 * journal.path.stat().st_size
+        journal.close()
+        assert disk.held == 0
+        assert [path.name for path in folder.iterdir()] == [f"{RUN}.jsonl"], "what holds room has no name"
+
+    def test_no_room_in_proportion_to_the_plan_is_found_before_the_first_change(
+        self, folder: Path, disk: SmallDisk
+    ) -> None:
+        disk.free = RESERVED_BYTES + 1000
+        journal = Journal(folder, RUN)
+        journal.write("run", format_version=1)
+        with pytest.raises(LocalError, match="nothing is changed without one"):
+            journal.hold_room()
+        journal.discard()
+        assert list(folder.iterdir()) == []
+
+    def test_what_follows_an_intent_is_written_though_others_fill_the_disk(
+        self, folder: Path, disk: SmallDisk
+    ) -> None:
+        journal = Journal(folder, RUN)
+        journal.write("run", format_version=1)
+        journal.write("intent", **PLACE, call="CreateTags", tags={}, ids=["i-1"])
+        journal.hold_room()
+        for _ in range(20):
+            disk.free = 0  # somebody takes all that is given back
+            journal.write("outcome", **PLACE, results={"i-1": result("changed") | {"warnings": ["x" * 10_000]}})
+        journal.write("end", status="success")
+        journal.close()
+        run = read_run(journal.path)
+        assert (run.problems, run.lines) == ([], 23)
+
+    def test_a_line_longer_than_a_piece_takes_as_much_as_it_needs(self, folder: Path, disk: SmallDisk) -> None:
+        journal = Journal(folder, RUN)
+        disk.free = 0
+        journal.write("outcome", **PLACE, results={"i-1": result("changed") | {"warnings": ["x" * 500_000]}})
+        journal.close()
+        assert read_run(journal.path).problems == []
+
+    def test_once_an_intent_is_there_changes_may_have_been_made(self, folder: Path, disk: SmallDisk) -> None:
+        journal = Journal(folder, RUN)
+        journal.write("run", format_version=1)
+        journal.write("intent", **PLACE, call="CreateTags", tags={}, ids=["i-1"])
+        disk.free = 0
+        with pytest.raises(LocalError, match="changes may have been made") as caught:
+            journal.write("intent", **PLACE, call="CreateTags", tags={}, ids=["i" * (RESERVED_BYTES + 1)])
+        assert f"cado-ops runs resume {RUN}" in (caught.value.hint or "")
+        disk.free = 10_000
+        with pytest.raises(LocalError):
+            journal.write("intent", **PLACE, call="CreateTags", tags={}, ids=["i-2"])
+        journal.write("outcome", **PLACE, results={"i-1": result("changed")})
+        journal.discard()
+        run = read_run(journal.path)
+        assert run.problems == []
+        assert [(key[2], each["outcome"]) for key, each in run.results.items()] == [("i-1", "changed")]
+
+    @pytest.mark.parametrize("begun", [False, True])
+    def test_no_room_to_go_on_with_a_run(self, folder: Path, disk: SmallDisk, begun: bool) -> None:
+        path = write_run(folder, end=False)
+        if not begun:
+            path.write_bytes(b"".join(path.read_bytes().splitlines(keepends=True)[:2]))
+        content = path.read_bytes()
+        disk.free = 0
+        journal, _ = Journal.reopen(path)
+        with pytest.raises(LocalError) as caught:
+            journal.hold_room()
+        journal.close()
+        assert ("changes may have been made" in caught.value.message) is begun
+        assert f"cado-ops runs resume {RUN}" in (caught.value.hint or "")
+        assert path.read_bytes() == content
+
+    def test_a_full_quota_is_a_full_disk(self, folder: Path, disk: SmallDisk) -> None:
+        disk.number = errno.EDQUOT
+        journal = Journal(folder, RUN)
+        disk.free = 0
+        journal.write("run", format_version=1)
+        journal.close()
+        assert read_run(journal.path).lines == 1
+
+    def test_a_fault_that_is_no_lack_of_room_takes_none(self, folder: Path, disk: SmallDisk) -> None:
+        journal = Journal(folder, RUN)
+        disk.free, disk.number, held = 0, errno.EIO, disk.held
+        with pytest.raises(LocalError):
+            journal.write("run", format_version=1)
+        assert disk.held == held
+        journal.close()
+
     @pytest.mark.skipif(not hasattr(os, "posix_fallocate"), reason="no way to ask for room beforehand")
     @pytest.mark.parametrize("number", [errno.EINVAL, errno.EOPNOTSUPP, errno.ENOSYS])
     def test_a_file_system_that_cannot_reserve_is_no_full_disk(
@@ -426,7 +577,11 @@ class TestDiskFull:
             raise OSError(number, os.strerror(number))
 
         monkeypatch.setattr(os, "posix_fallocate", cannot)
+        written: list[int] = []
+        real = os.write
+        monkeypatch.setattr(os, "write", lambda fd, data: (written.append(len(data)), real(fd, data))[1])
         assert read_run(write_run(folder)).problems == []
+        assert max(written) == RESERVED_BYTES, "then the room is written to"
 
     @pytest.mark.parametrize("call", ["write", "fsync"])
     def test_a_record_that_is_not_on_disk_is_an_error(

@@ -310,6 +310,39 @@ class TestEndingEarly:
             rig.run(proposal(*many(2)))
         assert worked == []
 
+    def test_a_plan_that_could_not_be_written_whole_leaves_no_run(
+        self, rig: Rig, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        write = Journal.write
+
+        def full(self: Journal, record: str, **fields: Any) -> None:
+            if record == "failure":
+                raise LocalError("No space left on device")
+            write(self, record, **fields)
+
+        monkeypatch.setattr(Journal, "write", full)
+        worked: list[Cell] = []
+        rig.work = lambda cell, changes: (worked.append(cell), changed(cell, changes))[1]
+        with pytest.raises(LocalError, match="No space left"):
+            rig.run(proposal(*many(2), failures=[UNREADABLE]))
+        assert worked == []
+        assert list(rig.folder.iterdir()) == []
+
+    def test_room_for_the_outcomes_is_held_before_the_first_change(
+        self, rig: Rig, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def no_room(self: Journal) -> None:
+            assert len(read_run(self.path).plan) == 2
+            raise LocalError("No space left on device")
+
+        monkeypatch.setattr(Journal, "hold_room", no_room)
+        worked: list[Cell] = []
+        rig.work = lambda cell, changes: (worked.append(cell), changed(cell, changes))[1]
+        with pytest.raises(LocalError, match="No space left"):
+            rig.run(proposal(*many(2)))
+        assert worked == []
+        assert list(rig.folder.iterdir()) == []
+
     def test_what_is_in_flight_when_the_journal_fails_is_waited_for(self, rig: Rig) -> None:
         both = threading.Barrier(2)
         failed = threading.Event()
