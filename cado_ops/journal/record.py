@@ -22,8 +22,9 @@ class RunRecord:
     on disk, so nothing was done after it.
 
     ``results`` has the last known result of each (account, region, instance id) that the run began to change:
-    {"outcome", "error", "warnings", "tags_after", "request_id"}. ``begun`` are those with an intent; an intent
-    without an outcome leaves the outcome ``unknown``.
+    {"outcome", "error", "warnings", "tags_after", "request_id"}; a resume adds those that it decided by reading.
+    ``begun`` are those with an intent, the last one's time in ``begun_at``; an intent without an outcome leaves the
+    outcome ``unknown``.
     """
 
     path: Path
@@ -33,6 +34,7 @@ class RunRecord:
     results: dict[tuple[str, str, str], dict[str, Any]] = field(default_factory=dict)
     begun: set[tuple[str, str, str]] = field(default_factory=set)
     accepted: set[tuple[str, str, str]] = field(default_factory=set)
+    begun_at: dict[tuple[str, str, str], str] = field(default_factory=dict)
     resumes: list[dict[str, Any]] = field(default_factory=list)
     end: dict[str, Any] | None = None
     head: str = ""
@@ -109,13 +111,19 @@ def _take(run: RunRecord, body: dict[str, Any]) -> None:
         case "run":
             run.header = body
         case "plan":
-            run.plan += list(map(_object, body["changes"]))
+            lines = list(map(_object, body["changes"]))
+            if run.resumes:  # of what is planned anew
+                anew = {_place(line): line for line in lines}
+                run.plan = [anew.get(_place(line), line) for line in run.plan]
+            else:
+                run.plan += lines
         case "failure":
             run.failures.append(_object(body["failure"]))
         case "intent":
             unknown = {"outcome": "unknown", "error": None, "warnings": ["no outcome was journaled"]}
             for key in [_key(body, each) for each in body["ids"]]:
                 run.begun.add(key)
+                run.begun_at[key] = str(body.get("at", ""))
                 run.results[key] = unknown
         case "outcome":
             for key, result in [(_key(body, each), _result(told)) for each, told in body["results"].items()]:
@@ -123,6 +131,8 @@ def _take(run: RunRecord, body: dict[str, Any]) -> None:
                 if key in run.begun and result["outcome"] in ("changed", "unknown"):
                     run.accepted.add(key)
         case "resume":
+            # What was open when the run was cut off may have been made, whatever is read of it now.
+            run.accepted |= {key for key in run.begun if run.results[key]["outcome"] == "unknown"}
             run.resumes.append(body)
             run.end = None
         case "end":
@@ -139,6 +149,11 @@ def _key(body: dict[str, Any], each: Any) -> tuple[str, str, str]:
     if not all(isinstance(part, str) for part in key):
         raise TypeError(f"{key!r} names nothing")
     return key
+
+
+def _place(line: dict[str, Any]) -> tuple[str, str, str]:
+    """What the results of a planned change are kept under."""
+    return str(line.get("account")), str(line.get("region")), str(line.get("id", line.get("instance_id")))
 
 
 def _object(value: Any) -> dict[str, Any]:

@@ -50,6 +50,11 @@ class TagChange:
         return Cell(self.account, self.region)
 
     @property
+    def id(self) -> str:
+        """What tells it apart within its account and region."""
+        return self.instance_id
+
+    @property
     def put(self) -> dict[str, str]:
         """The tags to set.
 
@@ -104,6 +109,15 @@ class TagChange:
     def as_record(self) -> dict[str, Any]:
         """The change as journal and plan file hold it: the item, and all tags before and after."""
         return self.as_item() | {"tags_before": dict(self.before), "tags_after": dict(self.after)}
+
+    def result(self) -> dict[str, Any]:
+        """What the journal says of an outcome beyond the outcome itself."""
+        return {"tags_after": dict(self.after)}
+
+    def with_result(self, result: Mapping[str, Any]) -> TagChange:
+        """The change as `result` told of it: another case may have made it another one (`plan.claims`)."""
+        after = result.get("tags_after")
+        return self if after is None else replace(self, after=after)
 
 
 def from_record(record: Any) -> TagChange:

@@ -214,7 +214,7 @@ class TagApplier:
                 "outcome": str(change.outcome),
                 "error": change.error.as_json() if change.error else None,
                 "warnings": list(change.warnings),
-                "tags_after": dict(change.after),
+                **change.result(),
                 "request_id": accepted.get(each) or (error.request_id if error else None),
             }
         self.journal.write("outcome", account=cell.account, region=cell.region, results=results)

@@ -46,7 +46,8 @@ def result(outcome: str) -> dict[str, Any]:
 def write_run(folder: Path, run_id: str = RUN, *, end: bool = True) -> Path:
     journal = Journal(folder, run_id)
     journal.write("run", format_version=1, run_id=run_id, command="tag-instances", case="IR-42")
-    journal.write("plan", **PLACE, changes=[{"instance_id": "i-1", "name": "größe"}, {"instance_id": "i-2"}])
+    changes = [{"instance_id": "i-1", "name": "größe", **PLACE}, {"instance_id": "i-2", **PLACE}]
+    journal.write("plan", **PLACE, changes=changes)
     journal.write("failure", failure={"account": "2" * 12, "stage": "observe"})
     journal.write("intent", **PLACE, call="CreateTags", tags={"a": "1"}, ids=["i-1", "i-2"])
     journal.write("outcome", **PLACE, results={"i-1": result("changed")})
@@ -663,6 +664,34 @@ class TestGoingOn:
         assert len(after.resumes) == 1
         assert after.end is not None
         assert after.results["1" * 12, "eu-west-1", "i-2"]["outcome"] == "changed"
+
+    def test_what_was_open_when_it_was_cut_off_may_have_been_made(self, folder: Path) -> None:
+        path = write_run(folder, end=False)
+        journal, _ = Journal.reopen(path)
+        journal.write("resume", caller={})
+        journal.write("outcome", **PLACE, results={"i-2": result("drifted"), "i-9": result("drifted")})
+        journal.close()
+        run = read_run(path)
+        assert {key[2] for key in run.touched} == {"i-1", "i-2"}
+        assert run.results["1" * 12, "eu-west-1", "i-2"]["outcome"] == "drifted"
+
+    def test_a_plan_made_anew_takes_the_place_of_the_old_one(self, folder: Path) -> None:
+        path = write_run(folder, end=False)
+        journal, _ = Journal.reopen(path)
+        journal.write("resume", caller={})
+        journal.write("plan", **PLACE, changes=[{"instance_id": "i-2", "name": "anew", **PLACE}])
+        journal.close()
+        places = [(line["instance_id"], line.get("name")) for line in read_run(path).plan]
+        assert places == [("i-1", "größe"), ("i-2", "anew")]
+
+    def test_nothing_is_written_by_opening_alone(self, folder: Path) -> None:
+        path = write_run(folder, end=False)
+        path.write_bytes(path.read_bytes()[:-9])
+        before = path.read_bytes()
+        journal, run = Journal.reopen(path)
+        assert run.torn
+        journal.close()
+        assert path.read_bytes() == before
 
     def test_what_has_an_end_has_none_while_it_is_resumed(self, folder: Path) -> None:
         path = write_run(folder)

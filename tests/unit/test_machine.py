@@ -233,6 +233,12 @@ class TestGuards:
     def test_as_many_as_allowed(self, rig: Rig) -> None:
         assert rig.run(proposal(*many(3)), max_changes=3, yes=True).status is Status.SUCCESS
 
+    def test_what_is_only_looked_at_again_does_not_count(self, rig: Rig) -> None:
+        done = [change.ended(Outcome.UNKNOWN) for change in many(200)]
+        two = proposal(*done, planned("r", 200), planned("r", 201))
+        assert rig.run(two, max_changes=1, yes=True).status is Status.REFUSED
+        assert rig.run(two, max_changes=2, yes=True).status is Status.SUCCESS
+
     def test_what_is_left_alone_does_not_count(self, rig: Rig) -> None:
         unchanged = [planned("r", number, {SSM_TAG: "True"}) for number in range(200)]
         assert rig.run(proposal(*unchanged, planned("r", 200)), max_changes=1).status is Status.SUCCESS
