@@ -5,7 +5,7 @@ Accounts, regions, roles and external id come from the journal; the credentials 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -16,19 +16,18 @@ from cado_ops.cli.changing import carry_out, guards_of, header_of, next_after
 from cado_ops.cli.session import Session, run
 from cado_ops.errors import CadoOpsError, RefusedError, UsageError
 from cado_ops.journal import Journal, RunRecord, check_private, find_run, is_open, read_run, read_runs
-from cado_ops.model import Caller, Cell, ErrorInfo, Failure, Instance, Outcome, Report, Status
-from cado_ops.plan.change import TagChange, from_record
+from cado_ops.model import Caller, Cell, ErrorInfo, Outcome, Report, Status
+from cado_ops.plan.grant_change import GrantChange
 from cado_ops.plan.planfile import failure_from
-from cado_ops.plan.undo import plan_resume, plan_undo, undo_again, undo_unread
+from cado_ops.plan.records import AnyChange, Key, change_from, key_of
 from cado_ops.workflow.change import OPEN, Guards, Proposal, stamp, write_decisions, write_end
 from cado_ops.workflow.undone import still_undone, undos_of
 
 if TYPE_CHECKING:
-    from cado_ops.observe.instances import Found
     from cado_ops.observe.sweep import Seen
+    from cado_ops.workflow.again import Now
 
 Run = Annotated[str, typer.Argument(metavar="RUN", help="A run id, the beginning of one, or last.")]
-Key = tuple[str, str, str]
 
 
 def undo_run(ctx: typer.Context, run_name: Run, *, flags: dict[str, Any]) -> int:
@@ -47,21 +46,14 @@ def undo_run(ctx: typer.Context, run_name: Run, *, flags: dict[str, Any]) -> int
         session.command = "runs undo"
         caller = _same_caller(session, record)
         done = [change for key, change in _planned(record).items() if key in record.touched]
-        done = [change.with_result(record.results[_key(change)]) for change in done]
-        seen = _read(session, done)
-        lost = _unread(seen)
-        live = _instances(seen)
-        changes = [
-            undo_unread(change, lost[change.cell].error)
-            if change.cell in lost
-            else plan_undo(change, live.get(_key(change)), undone.get(_key(change)))
-            for change in done
-        ]
+        done = [change.with_result(record.results[key_of(change)]) for change in done]
+        now = _now(session, done)
+        changes = [now.undo(change, undone.get(key_of(change))) for change in done]
         header = header_of(session, record.header["roles"]) | {"undoes": record.run_id}
-        proposal = _proposal(session, caller, record, changes, seen, header)
+        proposal = _proposal(session, caller, record, changes, now.seen, header)
         if not changes:
             session.warn(f"the run {record.run_id} changed nothing")
-        report = carry_out(session, proposal, guards, lambda cell: seen.read_at[cell])
+        report = carry_out(session, proposal, guards, lambda cell: now.seen.read_at[cell])
         report.notes += next_after(report)
         return report
 
@@ -112,37 +104,34 @@ def _resume(session: Session, guards: Guards, journal: Journal | None, record: R
     # A run that was cut off may not have seen what another case did at the same time (`plan.claims`).
     unseen = [key for key, change in before.items() if change.outcome is Outcome.CHANGED and record.end is None]
     undone = _undone_before(session, record) if unplanned else {}
-    seen = _read(session, [planned[key] for key in (*todo, *unseen)])
-    lost, live = _unread(seen), _instances(seen)
+    now = _now(session, [planned[key] for key in (*todo, *unseen)])
 
-    def again(key: Key) -> TagChange:
+    def again(key: Key) -> AnyChange:
         change = before[key] if key in unseen else todo.get(key)
-        if change is None or (key in unseen and change.cell in lost):
+        if change is None or (key in unseen and now.unread(change)):
             return before[key]
-        if change.cell in lost:
-            return change.ended(Outcome.FAILED, lost[change.cell].error)
         if key in unplanned:
-            return undo_again(change, live.get(key), undone.get(key))
-        planned_again = plan_resume(change, live.get(key), begun=key in record.touched)
+            return now.undo_again(change, undone.get(key))
+        planned_again = now.resume(change, begun=key in record.touched)
         if key in unseen and planned_again.outcome is not Outcome.UNKNOWN:
             return before[key]  # what became of it since is somebody else's doing
         return planned_again
 
     changes = {key: again(key) for key in planned}
-    proposal = _proposal(session, caller, record, list(changes.values()), seen, {})
+    proposal = _proposal(session, caller, record, list(changes.values()), now.seen, {})
     # The targets that could not be read when the run was planned are still not read; but for those of an undo.
     asked = {planned[key].cell for key in unplanned}
     failures = [failure_from(each) for each in record.failures]
     still = [each for each in failures if Cell(each.account or "", each.region or "") not in asked]
     proposal.targets = record.header["targets"]
-    proposal.targets_failed = record.header["targets_failed"] - len(failures) + len(still) + seen.failed_cells
+    proposal.targets_failed = record.header["targets_failed"] - len(failures) + len(still) + now.seen.failed_cells
     proposal.failures[:0] = still
     session.run_id = record.run_id
     if not proposal.planned:
         session.remark(f"the run {record.run_id} left nothing to be done")
 
     decided = [changes[key] for key in todo if changes[key].outcome not in OPEN]
-    planned_now = [changes[key] for key in unplanned if changes[key].cell not in lost]
+    planned_now = [changes[key] for key in unplanned if now.unread(changes[key]) is None]
 
     def reopened(proposal: Proposal) -> Journal:
         assert journal is not None
@@ -152,7 +141,7 @@ def _resume(session: Session, guards: Guards, journal: Journal | None, record: R
         write_decisions(journal, planned_now, decided)
         return journal
 
-    report = carry_out(session, proposal, guards, lambda cell: seen.read_at[cell], reopened)
+    report = carry_out(session, proposal, guards, lambda cell: now.seen.read_at[cell], reopened)
     cut_off = record.end is None or record.end.get("status") == Status.INTERRUPTED
     if journal is not None and not proposal.planned and (decided or cut_off):
         # Nothing is left to be done, and that is the end of the run.
@@ -219,71 +208,47 @@ def _same_caller(session: Session, record: RunRecord) -> Caller:
     return session.must_be(Caller(**record.header["caller"]))
 
 
-def _planned(record: RunRecord) -> dict[Key, TagChange]:
-    changes = (from_record(line) for line in record.plan)
-    return {_key(change): change for change in changes}
+def _planned(record: RunRecord) -> dict[Key, AnyChange]:
+    changes = (change_from(line) for line in record.plan)
+    return {key_of(change): change for change in changes}
 
 
-def _key(change: TagChange) -> Key:
-    return (change.account, change.region, change.id)
-
-
-def _with_result(record: RunRecord, change: TagChange) -> TagChange:
+def _with_result(record: RunRecord, change: AnyChange) -> AnyChange:
     """The change with what the journal says became of it."""
-    result = record.results.get(_key(change))
+    result = record.results.get(key_of(change))
     if result is None:
         return change
     error = result["error"]
     return replace(
-        change,
+        # Of a grant, which one it became; of tags, what was meant stands.
+        change.with_result(result) if isinstance(change, GrantChange) else change,
         outcome=Outcome(result["outcome"]),
         error=None if error is None else ErrorInfo(**error),
         warnings=tuple(result["warnings"]),
     )
 
 
-def _read(session: Session, changes: Iterable[TagChange]) -> Seen[Found]:
-    """How the instances of the changes are now."""
-    from cado_ops.model import InstanceRef
-    from cado_ops.observe.sweep import Seen
-    from cado_ops.observe.targets import Accounts
-    from cado_ops.scope import Scope, Selection
-    from cado_ops.workflow.tags import read_instances
+def _now(session: Session, changes: Sequence[AnyChange]) -> Now:
+    """How the things that the changes are about are now."""
+    from cado_ops.workflow.again import read_now
 
-    refs = tuple(InstanceRef(each.instance_id, each.account, each.region) for each in changes)
-    if not refs:
-        return Seen(Accounts())
     session.progress.phase("reading", None)
-    return read_instances(
-        Scope(),
-        Selection(refs=refs),
+    return read_now(
+        changes,
         session.identified(),
         session.connection,
         max_concurrency=session.max_concurrency,
         clock=session.world.clock,
         on_progress=session.reading,
-        report_missing=False,
     )
-
-
-def _instances(seen: Seen[Found]) -> dict[Key, Instance]:
-    return {
-        (cell.account, cell.region, instance.instance_id): instance
-        for cell, found in seen.readings.items()
-        for instance in found.instances
-    }
-
-
-def _unread(seen: Seen[Found]) -> dict[Any, Failure]:
-    return {Cell(lost.account or "", lost.region or ""): lost for lost in seen.failures}
 
 
 def _proposal(
     session: Session,
     caller: Caller,
     record: RunRecord,
-    changes: list[TagChange],
-    seen: Seen[Found],
+    changes: list[AnyChange],
+    seen: Seen[Any],
     header: dict[str, Any],
 ) -> Proposal:
     return Proposal(

@@ -13,6 +13,13 @@ from cado_ops.plan.grant_change import ENDING, GrantChange, grant_change_from, t
 from cado_ops.plan.ownership import is_services, is_unique_id
 
 AnyChange = TagChange | GrantChange
+# Account, region and id of a change: what the journal keeps its results under.
+Key = tuple[str, str, str]
+
+
+def key_of(change: AnyChange) -> Key:
+    """What a journal keeps a change's results under."""
+    return change.account, change.region, change.id
 
 
 def change_from(record: Any) -> AnyChange:

@@ -70,8 +70,8 @@ class GrantApplier:
         ended = {change.id: change for change in changes if change.outcome is Outcome.UNKNOWN}
         todo = [change for change in changes if change.id not in ended]
         waiting = {change.id for change in todo}
-        # A grant is made before the one that it takes the place of is ended.
-        for change in sorted(todo, key=lambda change: change.after is not None):
+        # Grants are made before others are ended: there must be no moment between the two.
+        for change in sorted(todo, key=lambda change: (change.action in ENDING, change.after is not None)):
             if self.stopped():
                 break
             if change.after in waiting and not self._has_made_way(cell, change, ended):

@@ -248,7 +248,7 @@ def _write_plan(journal: Journal, proposal: Proposal, now: datetime) -> None:
         journal.write("failure", failure=failure.as_json())
 
 
-def write_decisions(journal: Journal, planned: Sequence[TagChange], decided: Sequence[TagChange]) -> None:
+def write_decisions(journal: Journal, planned: Sequence[AnyChange], decided: Sequence[AnyChange]) -> None:
     """What a resume found by reading: changes that it ``planned`` anew, and what became of those it ``decided``."""
     for cell, changes in _by_cell(planned).items():
         journal.write(
@@ -273,8 +273,8 @@ def write_end(journal: Journal, report: Report, now: datetime) -> None:
     journal.write("end", finished=stamp(now), status=str(report.status), summary=report.summary)
 
 
-def _by_cell(changes: Sequence[TagChange]) -> dict[Cell, list[TagChange]]:
-    found: dict[Cell, list[TagChange]] = {}
+def _by_cell(changes: Sequence[AnyChange]) -> dict[Cell, list[AnyChange]]:
+    found: dict[Cell, list[AnyChange]] = {}
     for change in changes:
         found.setdefault(change.cell, []).append(change)
     return found

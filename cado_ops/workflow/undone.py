@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from cado_ops.journal import RunRecord
 from cado_ops.model import Outcome
-from cado_ops.plan.change import from_record
-
-Key = tuple[str, str, str]
+from cado_ops.plan.change import Action, TagChange
+from cado_ops.plan.grant_again import AGAIN
+from cado_ops.plan.grant_change import GrantChange
+from cado_ops.plan.records import Key, change_from, key_of
 
 
 def undos_of(run_id: str, records: Sequence[RunRecord]) -> list[RunRecord]:
@@ -18,7 +20,42 @@ def undos_of(run_id: str, records: Sequence[RunRecord]) -> list[RunRecord]:
     return found + [each for undo in found for each in undos_of(undo.run_id, rest)]
 
 
-def still_undone(run: RunRecord, undos: Sequence[RunRecord]) -> dict[Key, dict[str, list[tuple[str | None, str]]]]:
+def still_undone(run: RunRecord, undos: Sequence[RunRecord]) -> dict[Key, Any]:
+    """What undos of ``run`` left of each of its changes, as the planner of their kind takes it."""
+    return {**_tags_undone(run, undos), **_grants_undone(run, undos)}
+
+
+def _grants_undone(run: RunRecord, undos: Sequence[RunRecord]) -> dict[Key, str]:
+    """The grants that undos of ``run`` took back, each with the undo's run id.
+
+    What an undo of the undo has put back since is not among it, nor what ``run`` did again afterwards, resumed.
+    """
+    found: dict[Key, str] = {}
+    made = {
+        (key[0], key[1], result["grant_id"]): key for key, result in run.results.items() if result.get("grant_id")
+    }
+    for undo in undos:
+        if undo.header.get("undoes") != run.run_id:
+            continue
+        redone = _grants_undone(undo, [each for each in undos if each is not undo])
+        for line in undo.plan:
+            change = change_from(line)
+            if not isinstance(change, GrantChange):
+                continue
+            key = key_of(change)
+            result = undo.results.get(key)
+            if key in redone or result is None or result["outcome"] != Outcome.CHANGED:
+                continue
+            if change.action is Action.CREATE:
+                original: Key | None = (*key[:2], change.id.removesuffix(AGAIN))
+            else:
+                original = made.get((*key[:2], change.grant_id or ""))
+            if original is not None and undo.begun_at.get(key, "") >= run.begun_at.get(original, ""):
+                found[original] = undo.run_id
+    return found
+
+
+def _tags_undone(run: RunRecord, undos: Sequence[RunRecord]) -> dict[Key, dict[str, list[tuple[str | None, str]]]]:
     """What undos of ``run`` left of each of its changes: by tag, its value and the undo's run id.
 
     What an undo of the undo has put back since is not among it, nor what ``run`` did again afterwards, resumed.
@@ -27,10 +64,12 @@ def still_undone(run: RunRecord, undos: Sequence[RunRecord]) -> dict[Key, dict[s
     for undo in undos:
         if undo.header.get("undoes") != run.run_id:
             continue
-        redone = still_undone(undo, [each for each in undos if each is not undo])
+        redone = _tags_undone(undo, [each for each in undos if each is not undo])
         for line in undo.plan:
-            change = from_record(line)
-            key = (change.account, change.region, change.id)
+            change = change_from(line)
+            if not isinstance(change, TagChange):
+                continue
+            key = key_of(change)
             result = undo.results.get(key)
             outcome = change.outcome if result is None else Outcome(result["outcome"])
             change = change if result is None else change.with_result(result)

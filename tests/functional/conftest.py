@@ -18,6 +18,7 @@ from cado_ops.cli.app import main
 from cado_ops.cli.world import World
 from cado_ops.model import SSM_TAG
 from cado_ops.sandbox import Sandbox
+from tests.functional.power import arm
 
 PROD, STAGING, RESEARCH, CLOSED, HOME = (f"{digit}" * 12 for digit in "23451")
 EU, US, DE, DENIED = "eu-west-1", "us-east-1", "eu-central-1", "ap-southeast-2"
@@ -224,3 +225,9 @@ def grants(aws: Callable[..., Any]) -> Callable[..., Grants]:
 
 def ssm(pairs: dict[str, str]) -> str | None:
     return pairs.get(SSM_TAG)
+
+
+@pytest.fixture
+def lose_power(monkeypatch: pytest.MonkeyPatch) -> Callable[[int, bool], None]:
+    """Arms it: power is lost at the n-th record, before it is written, or half-way (torn)."""
+    return arm(monkeypatch)

@@ -2,56 +2,27 @@
 
 from __future__ import annotations
 
-import itertools
 import json
 import os
 import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from cado_ops.journal import Journal, read_run, seal
+from cado_ops.journal import Journal, read_run
 from cado_ops.sandbox import apply_environment
 from tests.functional.conftest import IN_PROD, Cli
+from tests.functional.power import PowerLoss, cut_off
 
 WEB = ("--filter", "tag:Name=web-*", *IN_PROD)
 TAG = ("tag-instances", *WEB, "--case", "IR-42", "--yes")
 UNTAG = ("untag-instances", *WEB, "--case", "IR-42", "--yes")
 # More records than any of the commands writes: the last ones are complete runs.
 STEPS = range(1, 10)
-
-
-class PowerLoss(BaseException):
-    """Ends everything at once, as kill -9 does: nothing more is written."""
-
-
-@pytest.fixture
-def lose_power(monkeypatch: pytest.MonkeyPatch) -> Callable[[int, bool], None]:
-    """Arms it: power is lost at the n-th record, before it is written, or half-way (torn)."""
-    write = Journal.write
-
-    def arm(step: int, torn: bool) -> None:
-        count = itertools.count(1)
-
-        def lossy(self: Journal, record: str, **fields: Any) -> None:
-            if next(count) == step:
-                monkeypatch.setattr(Journal, "write", write)
-                if torn:
-                    body = {"record": record, "n": self._lines + 1, "prev": self._head, **fields}
-                    line, _ = seal(body)
-                    assert self._fd is not None
-                    os.write(self._fd, line[: len(line) // 2])
-                raise PowerLoss
-            write(self, record, **fields)
-
-        monkeypatch.setattr(Journal, "write", lossy)
-
-    return arm
 
 
 def prepare(cli: Cli, command: str, tmp_path: Path) -> tuple[str, ...]:
@@ -67,16 +38,6 @@ def prepare(cli: Cli, command: str, tmp_path: Path) -> tuple[str, ...]:
         # By its id: there may be several runs of one second.
         return ("runs", "undo", cli.runs()[0].name.removesuffix(".jsonl"), "--yes")
     return UNTAG
-
-
-def cut_off(cli: Cli, argv: tuple[str, ...]) -> tuple[bool, Path | None]:
-    """Whether the command was cut off, and the file of the run that it began."""
-    known = set(cli.runs())
-    try:
-        cli.json(*argv)
-    except PowerLoss:
-        return True, next(iter(set(cli.runs()) - known), None)
-    return False, None
 
 
 @pytest.mark.parametrize("torn", [False, True], ids=["before", "torn"])

@@ -12,7 +12,8 @@ import pytest
 from cado_ops.cli.app import main
 from cado_ops.cli.world import World
 from cado_ops.journal import read_run
-from tests.functional.conftest import IN_PROD, Cli, cut_off
+from tests.functional.conftest import IN_PROD, Cli
+from tests.functional.power import cut_off
 
 KEYS = ("--key", "alias/acme-data", "--key", "alias/acme-ebs", *IN_PROD)
 GRANT = ("kms", "grant", *KEYS, "--case", "A", "--expires", "2030-01-01T00:00Z", "--yes")
