@@ -18,6 +18,7 @@ from cado_ops.journal import RunRecord, find_run, read_run, read_runs
 from cado_ops.model import Caller, Failure, Report, Status
 from cado_ops.plan.planfile import failure_from
 from cado_ops.verdict.outcome import summarise
+from cado_ops.workflow.run_claims import due_runs, is_of_case
 
 app = typer.Typer(
     help="The journal: what was changed, when, by whom, for which case.",
@@ -38,7 +39,10 @@ def list_runs(ctx: typer.Context, *, flags: dict[str, Any]) -> int:
     def body(session: Session) -> Report:
         of_case = session.given.of_case()
         runs = list(read_runs(session.given.journal_folder(), lambda path, error: _left_out(session, path, error)))
-        runs = [record for record in runs if of_case in (None, record.header.get("case"))]
+        if session.given.flag("expired"):
+            runs = due_runs(runs, session.world.now(), of_case)
+        elif of_case is not None:
+            runs = [record for record in runs if is_of_case(record, of_case)]
         for record in runs:
             _say_problems(session, record)
         items = [_run_item(record) for record in runs]
