@@ -40,7 +40,7 @@ def carry_out(
     ``open_journal`` is that of a run which is gone on with; by default a new run begins.
     """
     from cado_ops.aws.ec2 import Ec2
-    from cado_ops.workflow.apply import TagApplier, dry_run_cell
+    from cado_ops.workflow.apply import FRESH_SECONDS, TagApplier, dry_run_cell
 
     world = session.world
     ec2 = Ec2(session.connection)
@@ -64,7 +64,9 @@ def carry_out(
     machine = Machine(
         audience=Terminal(session),
         interrupts=session.interrupts,
-        dry_run=lambda cell, changes: dry_run_cell(ec2, cell, changes),
+        dry_run=lambda cell, changes: dry_run_cell(
+            ec2, cell, changes, stale=world.clock() - read_at(cell) > FRESH_SECONDS
+        ),
         apply=apply,
         open_journal=open_journal or new_run,
         now=world.now,
