@@ -10,14 +10,15 @@ import typer
 
 from cado_ops.cli.options import AGAIN_OPTIONS, LIST_OPTIONS, SHOW_OPTIONS, takes
 from cado_ops.cli.run_again import resume_run, undo_run
-from cado_ops.cli.runs_export import export_runs
+from cado_ops.cli.runs_export import OF_GRANTS, export_runs
 from cado_ops.cli.session import Session, run
 from cado_ops.cli.world import World
 from cado_ops.errors import CadoOpsError, UsageError
-from cado_ops.journal import RunRecord, find_run, read_run, read_runs
+from cado_ops.journal import RunRecord, find_run, place_of, read_run, read_runs
 from cado_ops.model import Caller, Failure, Report, Status
 from cado_ops.plan.planfile import failure_from
 from cado_ops.verdict.outcome import summarise
+from cado_ops.workflow.run_claims import due_runs, is_of_case
 
 app = typer.Typer(
     help="The journal: what was changed, when, by whom, for which case.",
@@ -38,7 +39,10 @@ def list_runs(ctx: typer.Context, *, flags: dict[str, Any]) -> int:
     def body(session: Session) -> Report:
         of_case = session.given.of_case()
         runs = list(read_runs(session.given.journal_folder(), lambda path, error: _left_out(session, path, error)))
-        runs = [record for record in runs if of_case in (None, record.header.get("case"))]
+        if session.given.flag("expired"):
+            runs = due_runs(runs, session.world.now(), of_case)
+        elif of_case is not None:
+            runs = [record for record in runs if is_of_case(record, of_case)]
         for record in runs:
             _say_problems(session, record)
         items = [_run_item(record) for record in runs]
@@ -115,13 +119,11 @@ def _run_item(record: RunRecord) -> dict[str, Any]:
 
 
 def _item(record: RunRecord, line: dict[str, Any]) -> dict[str, Any]:
-    item = {key: value for key, value in line.items() if not key.startswith("tags_")}
-    # Of an edited file any of these may be missing.
-    account, region, each = (str(line.get(name)) for name in ("account", "region", "instance_id"))
-    result = record.results.get((account, region, each))
-    if result is not None:
-        item |= {"outcome": result["outcome"], "error": result["error"], "warnings": result["warnings"]}
-    return item
+    inner = ("id", "after", "constraints") if "key_arn" in line else ("tags_before", "tags_after")
+    item = {key: value for key, value in line.items() if key not in inner}
+    result = record.results.get(place_of(line), {})
+    told = ("outcome", "error", "warnings", *(OF_GRANTS if "key_arn" in line else ()))
+    return item | {name: result[name] for name in told if name in result}
 
 
 def _caller(header: dict[str, Any]) -> Caller | None:

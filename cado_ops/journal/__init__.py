@@ -14,7 +14,7 @@ tore is kept in a ``recovered`` record.
 from cado_ops.journal.chain import JOURNAL_VERSION, seal, unseal
 from cado_ops.journal.folder import find_run, read_runs, run_files
 from cado_ops.journal.private import check_private
-from cado_ops.journal.record import RunRecord, read_run
+from cado_ops.journal.record import RunRecord, place_of, read_run
 from cado_ops.journal.write import Journal, is_open, new_run_id
 
 __all__ = [
@@ -25,6 +25,7 @@ __all__ = [
     "find_run",
     "is_open",
     "new_run_id",
+    "place_of",
     "read_run",
     "read_runs",
     "run_files",

@@ -113,8 +113,8 @@ def _take(run: RunRecord, body: dict[str, Any]) -> None:
         case "plan":
             lines = list(map(_object, body["changes"]))
             if run.resumes:  # of what is planned anew
-                anew = {_place(line): line for line in lines}
-                run.plan = [anew.get(_place(line), line) for line in run.plan]
+                anew = {place_of(line): line for line in lines}
+                run.plan = [anew.get(place_of(line), line) for line in run.plan]
             else:
                 run.plan += lines
         case "failure":
@@ -151,8 +151,8 @@ def _key(body: dict[str, Any], each: Any) -> tuple[str, str, str]:
     return key
 
 
-def _place(line: dict[str, Any]) -> tuple[str, str, str]:
-    """What the results of a planned change are kept under."""
+def place_of(line: dict[str, Any]) -> tuple[str, str, str]:
+    """What the results of a planned change are kept under. Of an edited line any part may be missing."""
     return str(line.get("account")), str(line.get("region")), str(line.get("id", line.get("instance_id")))
 
 
