@@ -157,7 +157,12 @@ class Connection:
         except AwsError as error:
             if error.code not in EXPIRED_CODES or not self.credentials.expired(identity, credentials):
                 raise
-        return self._send(service, region, action, parameters, self.credentials.get(identity), account=identity)
+            lost = error.answer_lost
+        try:
+            return self._send(service, region, action, parameters, self.credentials.get(identity), account=identity)
+        except AwsError as error:
+            error.answer_lost = error.answer_lost or lost
+            raise
 
     def pages(
         self,
