@@ -54,7 +54,7 @@ class TestUndoOfAGrant:
         assert undo_grant(lost, [our_grant(5)]).grant_id == grant_id(5)
         assert undo_grant(lost, [our_grant(5, due=LATE), a_grant(6)]).outcome is Outcome.UNCHANGED
 
-    @pytest.mark.parametrize("live", [[], [our_grant(2)], [our_grant(2, due=LATE)]], ids=["none", "same", "later"])
+    @pytest.mark.parametrize("live", [[], [our_grant(2)], [our_grant(2, due=LATE)]])
     def test_that_is_gone_leaves_all_others_alone(self, live: list[Grant]) -> None:
         undo = undo_grant(MADE, live)
         assert (undo.action, undo.outcome) == (Action.NONE, Outcome.UNCHANGED)
