@@ -213,7 +213,9 @@ def propose_grants(
             if use.key_arn is None:
                 changes.append(_no_key(cell, use))
             else:
-                disks = wanted.setdefault((use.key_arn, cell.account), [])
+                # One grantee for all disks of a key: one grant, wherever they are.
+                account = _cell_of(use.key_arn).account if grantee else cell.account
+                disks = wanted.setdefault((use.key_arn, account), [])
                 disks += [use.disk] if use.disk else []
     reader.prepare(account for _, account in wanted)
     described = {arn: key for found in seen.readings.values() for arn, key in found.keys.items()}
