@@ -64,7 +64,7 @@ class TestUndoOfAGrant:
         "kept", [our_grant(1, due=LATE), our_grant(1, retiring_principal=OTHER_OPS)], ids=["due", "retiring"]
     )
     def test_that_gave_way_to_anothers_leaves_that_one_alone(self, kept: Grant) -> None:
-        """Two runs at once made two grants, and this run's own was ended: its result names the one that was kept."""
+        """Two runs at once made two grants, and this run's own was ended: its result names the one kept."""
         undo = undo_grant(MADE, [kept])
         assert (undo.action, undo.outcome) == (Action.NONE, Outcome.UNCHANGED)
         assert "another run made" in undo.warnings[0]
