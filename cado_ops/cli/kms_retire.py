@@ -44,7 +44,7 @@ def retire(ctx: typer.Context, grants: Grants = None, *, flags: dict[str, Any]) 
             of_run, keys = _made_by(session, run_name)
             ids |= of_run
             # They say themselves where they are.
-            selection = selection if selection.refs else keys
+            selection = selection if selection.refs or grants else keys
         session.case = given.of_case() or session.case
         wish = RetireWish(
             ids=frozenset(ids),

@@ -265,6 +265,9 @@ def propose_retirements(
     reader: GrantReader, selection: KeySelection, wish: RetireWish
 ) -> tuple[Seen[KeysFound], list[GrantChange]]:
     """What kms retire is to end. Grants that were named and are nowhere are among the failures."""
+    if not (wish.ids or wish.by_name):
+        # A run that granted nothing, say: no key has to be read for that.
+        return reader.sweep(KeySelection(), lambda cell: KeysFound()), []
     seen = reader.keys(selection)
     owner = reader.ownership(sorted(seen.accounts.in_scope))
     only = next(iter(wish.ids)) if len(wish.ids) == 1 and not wish.by_name else None

@@ -103,6 +103,9 @@ class Reader:
 
     # For retiring.
 
+    def sweep(self, selection: KeySelection, read: Callable[[Cell], KeysFound]) -> Seen[KeysFound]:
+        return Seen(self.selected(selection).accounts, {cell: read(cell) for cell in self.found})
+
     def walk(self, seen: Seen[KeysFound], *, grant_id: str | None = None) -> Iterator[GrantPage]:
         self.asked.append(("walk", str(grant_id)))
         for each in self.there:
@@ -219,6 +222,12 @@ class TestRetiring:
         _, changes, reader = self.propose([our_grant(1), our_grant(2)], RetireWish(frozenset({grant_id(2)})))
         assert [change.grant_id for change in changes] == [grant_id(2)]
         assert reader.asked == [("walk", grant_id(2))]
+
+    def test_nothing_is_read_where_nothing_is_named(self) -> None:
+        """A run that granted nothing, or an empty list of ids on stdin."""
+        seen, changes, reader = self.propose([our_grant(1)], RetireWish())
+        assert (changes, seen.failures, seen.targets) == ([], [], 1)
+        assert reader.asked == []
 
     def test_an_id_that_is_nowhere_is_a_failure(self) -> None:
         wish = RetireWish(frozenset({grant_id(1), grant_id(8)}))
