@@ -261,7 +261,7 @@ class Connection:
         return ", ".join(dict.fromkeys(foreign)) or None
 
     def _has_own_endpoint(self, service: str) -> bool:
-        """Whether environment or profile name an endpoint of this service ("Service-specific endpoints", AWS SDKs)."""
+        """Whether environment or profile name one ("Service-specific endpoints", AWS SDKs and Tools guide)."""
         core = self._session._session
         section = core.full_config.get("services", {}).get(core.get_scoped_config().get("services"), {})
         return f"AWS_ENDPOINT_URL_{service.upper()}" in os.environ or service in section
