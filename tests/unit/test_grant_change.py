@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cado_ops.errors import RefusedError
@@ -89,14 +89,17 @@ def through_json(change: GrantChange) -> dict[str, Any]:
 
 
 class TestRecords:
+    @settings(max_examples=40)
     @given(changes())
     def test_a_record_is_read_back(self, change: GrantChange) -> None:
         assert change_from(through_json(change)) == change
 
+    @settings(max_examples=40)
     @given(changes())
     def test_its_id_is_what_results_are_kept_under(self, change: GrantChange) -> None:
         assert record_id(through_json(change)) == change.id
 
+    @settings(max_examples=40)
     @given(changes())
     def test_an_item_holds_what_the_reference_says_and_nothing_else(self, change: GrantChange) -> None:
         assert list(change.as_item()) == [
@@ -191,6 +194,7 @@ class TestPlanFiles:
         loaded = load_plan(dump_plan(plan), "plan.json")
         assert replace(loaded, digest="") == plan
 
+    @settings(max_examples=30)
     @given(st.lists(changes(), max_size=3))
     def test_whatever_is_only_looked_at_is_read_back(self, some: list[GrantChange]) -> None:
         some = [replace(each, action=Action.NONE) for each in some]
