@@ -40,12 +40,12 @@ _ASSUMED_ROLE_ARN = re.compile(rf"arn:({PARTITION}):sts::({ACCOUNT_ID}):assumed-
 # name no account.
 _DISK_ID = {Kind.VOLUME: r"vol-(?:[0-9a-f]{8}|[0-9a-f]{17})", Kind.SNAPSHOT: r"snap-(?:[0-9a-f]{8}|[0-9a-f]{17})"}
 # "Key identifiers (KeyId)", KMS Developer Guide: multi-region keys begin with mrk-.
-_KEY_ID = r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|mrk-[0-9a-f]{32}"
+_KEY_ID = r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|mrk-[0-9a-f-]{32,36}"
 _ALIAS = r"alias/[A-Za-z0-9/_-]{1,250}"
 _KEY_ARN = re.compile(
     rf"arn:(?P<partition>{PARTITION}):kms:(?P<region>{_REGION.pattern}):(?P<account>{ACCOUNT_ID}):(?:key/(?P<key>{_KEY_ID})|(?P<alias>{_ALIAS}))"
 )
-_GRANT_ID = r"[0-9a-f]{64}"
+_GRANT_ID = r"[0-9a-f]{8,64}"
 # Organizations API Reference, "OrganizationalUnit" and "Root".
 _OU_ID = re.compile(r"ou-[0-9a-z]{4,32}-[0-9a-z]{8,32}|r-[0-9a-z]{4,32}")
 
@@ -207,8 +207,10 @@ def parse_key(text: str, where: str) -> ResourceRef:
 
 
 def parse_grant_id(text: str, where: str) -> str:
-    """KMS API Reference, "GrantListEntry": the id of a grant, as KMS gives it."""
-    return _matching(_GRANT_ID, text, where, "grant id (64 hexadecimal digits)")
+    """A grant's id (KMS API Reference, "GrantListEntry"), or its beginning, with the mark that tables cut it by."""
+    return _matching(
+        _GRANT_ID, text.removesuffix("…"), where, "grant id (64 hexadecimal digits, or the first 8 or more)"
+    )
 
 
 def parse_principal(text: str, where: str) -> str:

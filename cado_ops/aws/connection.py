@@ -31,10 +31,12 @@ from botocore.utils import JSONFileCache
 from cado_ops import __version__
 from cado_ops.aws.credentials import CredentialStore, Identity, Roles
 from cado_ops.aws.faults import EXPIRED_CODES, credential_problem, translate
+from cado_ops.aws.logs import redact_sdk_logs
 from cado_ops.aws.pace import Pace
 from cado_ops.aws.retry import DEFAULT_ATTEMPTS, Retry
 from cado_ops.errors import AwsError, Kind, UsageError
 from cado_ops.model import Caller
+from cado_ops.redaction import redacted
 
 CONNECT_SECONDS = 10
 READ_SECONDS = 60
@@ -54,9 +56,10 @@ def understanding(action: str) -> Iterator[None]:
     try:
         yield
     except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
+        problem = f"{type(error).__name__}: {redacted(str(error))[:200]}"
         raise AwsError(
             "MalformedResponse",
-            f"the answer to {action} could not be understood ({type(error).__name__}: {str(error)[:200]})",
+            f"the answer to {action} could not be understood ({problem})",
             kind=Kind.TRANSPORT,
             operation=action,
             hint="Something between you and AWS may have answered: look at HTTPS_PROXY and the endpoint.",
@@ -101,6 +104,7 @@ class Connection:
         self._endpoint_url = endpoint_url
         self._lock = threading.Lock()
         self._clients: dict[tuple[str, str], Any] = {}
+        redact_sdk_logs()
         try:
             core = botocore.session.Session(profile=profile)
             # "AWS STS Regional endpoints", AWS SDKs and Tools reference guide: tokens of the global endpoint do not
@@ -246,6 +250,8 @@ class Connection:
                     raise UsageError(f"{where}: {error}") from error
                 except BotoCoreError as error:
                     raise translate(error, service, profile=self.profile, account=None) from error
+                # Making a client loads more of the SDK.
+                redact_sdk_logs()
                 client.meta.events.register("before-sign", _sign_for_identity)
                 self._clients[service, region] = client
             return client

@@ -11,6 +11,7 @@ from botocore.parsers import ResponseParserError
 
 from cado_ops.aws.retry import ANSWER_LOST, THROTTLING_CODES
 from cado_ops.errors import AwsError, Kind
+from cado_ops.redaction import redacted
 
 EXPIRED_CODES = frozenset({"ExpiredToken", "ExpiredTokenException", "RequestExpired"})
 BAD_CREDENTIAL_CODES = frozenset(
@@ -30,6 +31,9 @@ DENIED_CODES = frozenset(
 )
 # "Troubleshoot access denied error messages", IAM User Guide.
 _ORG_DENY = re.compile(r"explicit deny in a (service|resource) control policy")
+
+# "AWS KMS permissions", KMS Developer Guide: actions on the account, in which no key policy has a part.
+_KEYLESS = frozenset({"ListAliases", "ListKeys", "ListRetirableGrants"})
 
 
 def kind_of(code: str, message: str) -> Kind:
@@ -56,8 +60,8 @@ def translate(
     if isinstance(error, (boto.ConnectionError, boto.HTTPClientError, ResponseParserError)):
         return AwsError(
             type(error).__name__,
-            # An answer that cannot be parsed stands whole in the SDK's message.
-            str(error)[:500],
+            # An answer that cannot be parsed stands whole in the SDK's message, with all that is secret in it.
+            redacted(str(error))[:500],
             kind=Kind.TRANSPORT,
             operation=action,
             hint="Look at the network, HTTPS_PROXY, NO_PROXY and AWS_CA_BUNDLE; then run it again.",
@@ -106,7 +110,7 @@ def _hint(
     if kind is Kind.ORG_DENIED:
         return "An organisation policy forbids it: only who manages the organisation can change that."
     if kind is Kind.DENIED:
-        if service == "kms":
+        if service == "kms" and action not in _KEYLESS:
             return (
                 f"The operator role needs kms:{action}, and the key's policy has to leave that to IAM or allow it."
             )
@@ -161,7 +165,7 @@ def credential_problem(error: BaseException, profile: str | None) -> AwsError | 
             return problem(f"The AWS credentials are incomplete ({error}).", f"aws configure{option}")
         case boto.CredentialRetrievalError():
             return problem(
-                f"The credentials could not be had: {str(error).rstrip(': ')}",
+                f"The credentials could not be had: {redacted(str(error)).rstrip(': ')}",
                 f"Try the source by itself: aws sts get-caller-identity{option}",
             )
         case boto.InfiniteLoopConfigError() | boto.InvalidConfigError() | boto.ConfigParseError():

@@ -30,6 +30,7 @@ class Terminal:
             command=proposal.command,
             stderr=world.stderr,
             environ=world.environ,
+            now=world.now(),
         )
         self._session.plan_shown = True
         items = [change.as_item() for change in proposal.planned]

@@ -37,6 +37,8 @@ from cado_ops.model import Account, InstanceRef, Kind, Owner, ResourceRef
 from cado_ops.scope import DEFAULT_CADO_ROLE, CadoRoles, KeySelection, Scope, Selection
 
 MAX_CONCURRENCY = 256
+# CreateGrant, KMS API reference: pairs in a constraint.
+MAX_CONTEXT = 8
 OUTPUTS = ("table", "json", "ndjson", "csv")
 
 
@@ -127,6 +129,8 @@ class Given:
             if context.get(name, value) != value:
                 raise UsageError(f"--encryption-context: {name!r} is given two values")
             context[name] = value
+        if len(context) > MAX_CONTEXT:
+            raise UsageError(f"--encryption-context: KMS takes {MAX_CONTEXT} pairs at most")
         return {"EncryptionContextSubset": context} if context else {}
 
     def principal(self, name: str) -> str | None:

@@ -12,11 +12,11 @@ from cado_ops.cli.session import Session
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from cado_ops.observe.grant_reader import GrantReader
     from cado_ops.observe.keys import KeysFound
     from cado_ops.observe.sweep import Seen
     from cado_ops.plan.grant_change import GrantChange
     from cado_ops.workflow.change import Proposal
-    from cado_ops.workflow.grants import GrantReader
 
 app = typer.Typer(
     help="KMS grants of the Cado role: create, list, end. AWS ends none by itself.",
@@ -26,7 +26,7 @@ app = typer.Typer(
 
 def reader_of(session: Session, retiring_principal: str | None = None) -> GrantReader:
     """What the kms commands read with. Loads AWS's SDK."""
-    from cado_ops.workflow.grants import GrantReader
+    from cado_ops.observe.grant_reader import GrantReader
 
     session.progress.phase("reading", None)
     caller = session.identified()

@@ -19,9 +19,9 @@ from cado_ops.plan.retiring import RetireWish, remarks_on
 from cado_ops.verdict.outcome import status_of
 
 if TYPE_CHECKING:
+    from cado_ops.observe.grant_reader import GrantReader
     from cado_ops.observe.keys import KeysFound
     from cado_ops.observe.sweep import Seen
-    from cado_ops.workflow.grants import GrantReader
 
 
 @takes(KMS_LIST_OPTIONS)
@@ -75,8 +75,7 @@ def _grants(reader: GrantReader, seen: Seen[KeysFound], retirable: bool) -> Iter
 
 
 def _item(grant: Grant, owner: Owner) -> dict[str, Any]:
-    change = on_grant(grant, Action.NONE, owner=owner, warnings=remarks_on(grant))
-    return change.ended(Outcome.LISTED).as_item()
+    return on_grant(grant, Action.NONE, owner=owner, warnings=remarks_on(grant), outcome=Outcome.LISTED).as_item()
 
 
 def _report(

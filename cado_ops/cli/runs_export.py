@@ -17,8 +17,8 @@ from cado_ops import __version__
 from cado_ops.cli.options import EXPORT_OPTIONS, takes
 from cado_ops.cli.session import Session, run
 from cado_ops.cli.world import World
-from cado_ops.errors import LocalError, UsageError
-from cado_ops.journal import RunRecord, find_run, is_open, read_run, run_files, unseal
+from cado_ops.errors import CadoOpsError, LocalError, UsageError
+from cado_ops.journal import RunRecord, find_run, is_open, read_run, read_runs, unseal
 from cado_ops.model import CLAIM_PREFIX, Report, Status
 from cado_ops.render.case_file import CaseRun, case_file
 from cado_ops.render.text import count, plain
@@ -92,8 +92,14 @@ def _chosen(session: Session, folder: Path, names: Sequence[str], case: str | No
     if case is None:
         return list(dict.fromkeys(find_run(folder, name) for name in names)), True
     files, complete = [], True
-    for path in run_files(folder):
-        record = read_run(path)
+
+    def left_out(path: Path, error: CadoOpsError) -> None:
+        nonlocal complete
+        session.warn(f"{path.name} is left out: {error.message}")
+        complete = False
+
+    for record in read_runs(folder, left_out):
+        path = record.path
         if record.header.get("case") == case:
             files.append(path)
         elif record.edits and not _begins_well(path):
@@ -131,9 +137,12 @@ def _read(path: Path) -> _Export:
     """The run, and the bytes that it was read from. Raises LocalError, UsageError."""
     record = read_run(path)
     try:
-        lines = path.read_bytes().split(b"\n")[:-1]
+        *lines, last = path.read_bytes().split(b"\n")
     except OSError as error:
         raise LocalError(f"the journal {path} cannot be read: {error.strerror}") from error
+    if last and record.edits and not record.torn:
+        # A line whose end was changed: it is shown like any other that was.
+        lines.append(last)
     if not record.edits:
         # A run at work may have added some since.
         lines = lines[: record.lines]

@@ -12,6 +12,7 @@ from cado_ops.cli.given import MAX_CONCURRENCY, Given
 from cado_ops.cli.world import World
 from cado_ops.errors import AwsError, CadoOpsError, Kind, RefusedError, UsageError
 from cado_ops.model import Caller, ErrorInfo, Failure, LeftOut, Report, Status
+from cado_ops.redaction import redacted
 from cado_ops.render.machine import NdjsonStream
 from cado_ops.render.progress import Progress
 from cado_ops.render.query import check_query
@@ -226,6 +227,7 @@ class Session:
                 stdout=self.world.stdout,
                 stderr=self.world.stderr,
                 environ=self.world.environ,
+                now=self.world.now(),
             )
 
     def ended_early(self, status: Status, stage: str, error: ErrorInfo) -> int:
@@ -277,7 +279,7 @@ def run(command: str, flags: Mapping[str, Any], world: World, body: Callable[[Se
         _trace(session)
         info = ErrorInfo(
             "InternalError",
-            f"this is a fault in cado-ops: {type(error).__name__}: {error}",
+            f"this is a fault in cado-ops: {type(error).__name__}: {redacted(str(error))}",
             "Run it with --debug and report what it prints.",
         )
         return session.ended_early(Status.ERROR, "internal", info)
@@ -312,4 +314,4 @@ def _identity(item: Mapping[str, Any]) -> tuple[Any, ...]:
 def _trace(session: Session) -> None:
     if session.given.flag("debug"):
         session.progress.close()
-        session.world.stderr.write(traceback.format_exc())
+        session.world.stderr.write(redacted(traceback.format_exc()))

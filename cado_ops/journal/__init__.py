@@ -12,17 +12,21 @@ tore is kept in a ``recovered`` record.
 """
 
 from cado_ops.journal.chain import JOURNAL_VERSION, seal, unseal
-from cado_ops.journal.record import RunRecord, find_run, read_run, run_files
+from cado_ops.journal.folder import find_run, read_runs, run_files
+from cado_ops.journal.private import check_private
+from cado_ops.journal.record import RunRecord, read_run
 from cado_ops.journal.write import Journal, is_open, new_run_id
 
 __all__ = [
     "JOURNAL_VERSION",
     "Journal",
     "RunRecord",
+    "check_private",
     "find_run",
     "is_open",
     "new_run_id",
     "read_run",
+    "read_runs",
     "run_files",
     "seal",
     "unseal",

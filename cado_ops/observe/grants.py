@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
-from cado_ops.errors import AwsError
+from cado_ops.aws.kms import Kms
+from cado_ops.errors import AwsError, Kind
 from cado_ops.fanout import FanOut
 from cado_ops.model import Cell, Grant
 from cado_ops.observe.sweep import as_aws_error
+from cado_ops.plan.grant_change import GrantChange
 
 Pages = Iterator[list[Grant]]
 
@@ -26,6 +28,35 @@ class GrantPage:
     total: int
     last: bool
     error: AwsError | None = None
+
+
+def grants_of(kms: Kms, cell: Cell, change: GrantChange) -> list[Grant]:
+    """The grants that a change is about: all of its grantee on its key, and the one it names. Raises AwsError."""
+    grantee = change.grantee_principal or ""
+    if not grantee.startswith("arn:"):
+        return grant_of(kms, cell, change)
+    found = [grant for page in kms.grants(cell, change.key_arn or "", grantee=grantee) for grant in page]
+    if change.grant_id and all(grant.grant_id != change.grant_id for grant in found):
+        # Its grantee may be shown as an id at first.
+        found += grant_of(kms, cell, change)
+    return found
+
+
+def grant_of(kms: Kms, cell: Cell, change: GrantChange) -> list[Grant]:
+    """The one grant that a change names, or none. Raises AwsError."""
+    try:
+        return [
+            grant for page in kms.grants(cell, change.key_arn or "", grant_id=change.grant_id) for grant in page
+        ]
+    except AwsError as error:
+        if is_gone(error):
+            return []
+        raise
+
+
+def is_gone(error: AwsError) -> bool:
+    """Whether KMS says that there is no such grant (KMS API reference, ListGrants and RetireGrant, "Errors")."""
+    return error.kind is Kind.NOT_FOUND or error.code == "InvalidGrantIdException"
 
 
 @dataclass

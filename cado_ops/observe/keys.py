@@ -70,7 +70,8 @@ def _add_instances(found: KeysFound, ec2: Ec2, cell: Cell, wanted: dict[str, set
     ids = list(wanted)
     for start in range(0, len(ids), FILTER_VALUES):
         asked = Filter("instance-id", tuple(ids[start : start + FILTER_VALUES]))
-        there += [instance.instance_id for instance in ec2.instances(cell, [asked])]
+        # Looked at once more here: not every server filters, and nobody named the others.
+        there += [each.instance_id for each in ec2.instances(cell, [asked]) if each.instance_id in wanted]
     found.exists |= {ref for each in there for ref in wanted[each]}
     with_disks: set[str] = set()
     for volume in _asked(ec2.volumes, cell, "attachment.instance-id", there):
@@ -84,7 +85,9 @@ def _asked(
     read: Callable[[Cell, Filter], Iterator[Volume]], cell: Cell, name: str, values: Sequence[str]
 ) -> Iterator[Volume]:
     for start in range(0, len(values), FILTER_VALUES):
-        yield from read(cell, Filter(name, tuple(values[start : start + FILTER_VALUES])))
+        asked = set(values[start : start + FILTER_VALUES])
+        disks = read(cell, Filter(name, tuple(values[start : start + FILTER_VALUES])))
+        yield from (disk for disk in disks if asked & {disk.id, *disk.instances})
 
 
 def _use_of(disk: Volume, kind: Kind) -> KeyUse:

@@ -23,6 +23,7 @@ from cado_ops.observe.targets import (
     regions_named,
     resolve_regions,
 )
+from cado_ops.redaction import redacted
 from cado_ops.scope import Scope
 
 T = TypeVar("T")
@@ -138,7 +139,7 @@ def as_aws_error(error: Exception) -> AwsError:
         raise error
     return AwsError(
         "InternalError",
-        f"this is a fault in cado-ops: {type(error).__name__}: {error}",
+        f"this is a fault in cado-ops: {type(error).__name__}: {redacted(str(error))}",
         hint="Run it with --debug and report what it prints.",
     )
 

@@ -11,6 +11,8 @@ from cado_ops.plan.change import Action
 from cado_ops.plan.grant_change import GrantChange, on_grant
 from cado_ops.plan.ownership import is_unique_id
 
+# KMS API Reference, "GrantListEntry".
+GRANT_ID_DIGITS = 64
 _NOT_OURS = {
     Owner.SERVICE: "it is held by an AWS service: ending it would break what runs. It is never touched here",
     Owner.OTHER: "somebody else made it, for somebody else: it is never touched here",
@@ -20,7 +22,7 @@ _NOT_OURS = {
 
 @dataclass(frozen=True, slots=True)
 class RetireWish:
-    """What kms retire was asked for: grants by id (``ids``), a case's, those due at ``expired_at``, a run's.
+    """What kms retire was asked for: grants by id or its beginning, a case's, those due at ``expired_at``.
 
     A case and a time together: both must hold.
     """
@@ -35,6 +37,10 @@ class RetireWish:
     def by_name(self) -> bool:
         """Whether grants are selected by what their names say, so that all grants have to be read."""
         return self.of_case is not None or self.expired_at is not None
+
+    def names(self, grant: Grant) -> bool:
+        """Whether a grant is among those named one by one."""
+        return any(grant.grant_id.startswith(each) for each in self.ids)
 
     def selects(self, grant: Grant) -> bool:
         """Whether the name of a grant of ours is among those asked for."""
@@ -51,7 +57,7 @@ def plan_retire(grant: Grant, owner: Owner, wish: RetireWish, retiring_principal
 
     ``retiring_principal`` is who the caller is to KMS there.
     """
-    named = grant.grant_id in wish.ids
+    named = wish.names(grant)
     if owner is Owner.OURS:
         if not named and not wish.selects(grant):
             return None

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from cado_ops.model import Failure
-from cado_ops.render.text import plain
+from cado_ops.render.text import ago, plain
 
 Item = Mapping[str, Any]
 
@@ -19,7 +20,9 @@ Item = Mapping[str, Any]
 class Column:
     """A column of a table. Rank 0 is always shown; where room is short, higher ranks go first.
 
-    ``least`` 0 means: never cut. Otherwise the text may be cut with an ellipsis, down to that width.
+    ``least`` 0 means: never cut. Otherwise the text may be cut with an ellipsis, down to that width. ``short``: on
+    a screen, of whatever width, the beginning is enough. A column that may be cut has ``ease``, or all it needs,
+    before another column is let in.
     """
 
     header: str
@@ -28,6 +31,8 @@ class Column:
     least: int = 0
     show: Callable[[Item], str] | None = None
     number: bool = False
+    short: int = 0
+    ease: int = 32
 
     def text(self, item: Item) -> str:
         return self.show(item) if self.show else plain(field(item, self.key))
@@ -85,6 +90,22 @@ def _grantee(item: Item) -> str:
     return principal.partition("::")[2] or principal
 
 
+NOW = "now"  # the key under which a table's items hold the time of day
+
+
+def timed(items: Iterable[Item], now: datetime | None) -> list[Item]:
+    """The items, told what time it is, so that columns can say how long ago and how soon."""
+    return [{**item, NOW: now} for item in items] if now is not None else list(items)
+
+
+def _when(key: str) -> Callable[[Item], str]:
+    def show(item: Item) -> str:
+        moment, now = item.get(key), item.get(NOW)
+        return ago(moment, now) if moment and now else plain(moment)
+
+    return show
+
+
 _IN_THE_WAY = ("block", "unknown")
 
 
@@ -123,10 +144,14 @@ _GRANTS = Layout(
     ),
     sort=(*_CELL, "key_arn", "grant_id", "name"),
     columns=(
-        ACCOUNT, REGION, Column("key", "key_arn", show=_last("key_arn")), Column("grant", "grant_id"),
-        Column("owner", "owner", rank=2), Column("case", "case", rank=1), Column("due", "expires_at", rank=3),
-        Column("grantee", "grantee_principal", least=24, show=_grantee),
-        Column("operations", "operations", rank=6, least=12), ACTION, OUTCOME,
+        # A grant's id is 64 digits: kms retire takes its beginning; it is whole in json and csv.
+        ACCOUNT, REGION, Column("key", "key_arn", least=8, ease=13, show=_last("key_arn")),
+        Column("grant", "grant_id", short=12), Column("owner", "owner", rank=1),
+        Column("case", "case"),
+        Column("due", "expires_at", rank=1, show=_when("expires_at")),
+        Column("age", "creation_date", rank=3, show=_when("creation_date")),
+        Column("grantee", "grantee_principal", rank=2, least=24, show=_grantee),
+        Column("operations", "operations", rank=6, least=12), ACTION, OUTCOME, Column("token", "grant_token"),
     ),
     group=(*_CELL, "grantee_principal", "owner", *_DONE),
 )  # fmt: skip

@@ -55,7 +55,8 @@ def _columns(layout: Layout) -> tuple[Column, ...]:
     for key in layout.group:
         column = known.get(key, Column(key, key))
         # In a row a nested field has become a plain key, and action and outcome each stand for themselves.
-        columns.append(column if key in _SHOWN_THEIR_WAY else replace(column, show=_own(key), rank=0))
+        show = column.show if key in _SHOWN_THEIR_WAY else _own(key)
+        columns.append(replace(column, show=show, rank=0))
     sums = [column for column in layout.columns if column.key in layout.sums]
     return (*columns, *(sums or [Column("count", "count", number=True)]))
 

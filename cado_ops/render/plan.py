@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from datetime import datetime
 from typing import Any, TextIO
 
-from cado_ops.render.columns import layout, sorted_items
+from cado_ops.render.columns import layout, sorted_items, timed
 from cado_ops.render.grouping import is_long
 from cado_ops.render.text import count, cut, plain, sanitize
 
@@ -26,6 +27,7 @@ def render_plan(
     stderr: TextIO,
     environ: Mapping[str, str],
     width: int | None = None,
+    now: datetime | None = None,
 ) -> None:
     """The plan as a table on stderr, whatever the output of the command is."""
     from cado_ops.render.screen import Screen
@@ -40,7 +42,7 @@ def render_plan(
         shape = replace(shape, columns=tuple(each for each in columns if each.key != "action"))
     items = sorted_items(items, shape.sort)
     screen.say(("plan", "bold"), f": {_title(items)}")
-    show_items(screen, items, shape)
+    show_items(screen, timed(items, now), shape)
     show_remarks(screen, items)
     screen.say("")
 

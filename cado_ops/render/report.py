@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING, Literal, TextIO
 
 from cado_ops.model import Report
-from cado_ops.render.columns import layout
+from cado_ops.render.columns import layout, timed
 from cado_ops.render.machine import sorted_envelope, write_csv, write_json, write_ndjson
 from cado_ops.render.text import is_terminal, write
 
@@ -23,6 +24,7 @@ class _Streams:
     stderr: TextIO
     environ: Mapping[str, str]
     width: int | None
+    now: datetime | None
 
     def screen(self, stream: TextIO) -> Screen:
         from cado_ops.render.screen import Screen
@@ -39,13 +41,15 @@ def write_report(
     stderr: TextIO,
     environ: Mapping[str, str],
     width: int | None = None,
+    now: datetime | None = None,
 ) -> None:
     """Writes the whole of a report. ``query`` was checked before by ``query.check_query``.
 
     ndjson writes items and failures in the order of the report; to write them as they come, use
-    `machine.NdjsonStream` instead. ``width`` overrides what COLUMNS and the terminal say.
+    `machine.NdjsonStream` instead. ``width`` overrides what COLUMNS and the terminal say; with ``now`` (UTC) tables
+    tell times as people do.
     """
-    streams = _Streams(stdout, stderr, environ, width)
+    streams = _Streams(stdout, stderr, environ, width, now)
     if output == "ndjson":
         write_ndjson(stdout, report)
     elif output == "csv":
@@ -71,7 +75,7 @@ def _write_whole(report: Report, output: Output, streams: _Streams) -> None:
     from cado_ops.render.table import show_items
 
     screen = streams.screen(streams.stdout)
-    show_items(screen, envelope["items"], layout(report.command, report.items))
+    show_items(screen, timed(envelope["items"], streams.now), layout(report.command, report.items))
     show_remarks(screen, envelope["items"])
 
 

@@ -17,7 +17,6 @@ from cado_ops.render.screen import Screen
 from cado_ops.render.text import plain
 
 _GAP = 2
-_EASE = 32  # a cuttable column has this much, or all it needs, before another column is let in
 _PIPE = 120  # what columns are chosen for where nothing limits the width
 
 _GOOD, _HALF, _ODD, _WRONG = "green", "yellow", "magenta", "bold red"
@@ -44,7 +43,10 @@ class _Fitted:
 
     @property
     def at_ease(self) -> int:
-        return min(self.width, max(_EASE, self.column.least)) if self.column.least else self.width
+        if self.column.short:
+            # In a pipe it is whole, and leaves as much room to others as on a screen.
+            return min(self.width, self.column.short + 1)
+        return min(self.width, max(self.column.ease, self.column.least)) if self.column.least else self.width
 
 
 def show_items(screen: Screen, items: Sequence[Item], layout: Layout) -> None:
@@ -79,7 +81,7 @@ def show_value(screen: Screen, value: Any) -> None:
 
 
 def _show_table(screen: Screen, items: Sequence[Item], columns: Sequence[Column], whole: bool = False) -> None:
-    every = [_measured(column, items) for column in columns]
+    every = [_measured(column, items, screen.width) for column in columns]
     filled = [each for each in every if whole or each.column.number or any(each.cells)]
     chosen = _choose(filled, screen.width)
     if chosen is None:
@@ -101,8 +103,10 @@ def _show_table(screen: Screen, items: Sequence[Item], columns: Sequence[Column]
     screen.show(table)
 
 
-def _measured(column: Column, items: Sequence[Item]) -> _Fitted:
+def _measured(column: Column, items: Sequence[Item], width: int | None) -> _Fitted:
     cells = [column.text(item) for item in items]
+    if column.short and width is not None:
+        cells = [cell if len(cell) <= column.short else cell[: column.short] + "…" for cell in cells]
     return _Fitted(column, cells, max(cell_len(column.header), 1, *map(cell_len, cells)))
 
 

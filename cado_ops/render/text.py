@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 from typing import Any, TextIO
 
 # Control characters (C0, DEL, C1: escape sequences begin with one), line and paragraph separators,
@@ -42,6 +43,21 @@ def plain(value: Any) -> str:
     if isinstance(value, list | tuple):
         return ", ".join(map(plain, value))
     return sanitize(str(value))
+
+
+def ago(moment: str, now: datetime) -> str:
+    """A time of an item (ISO 8601), as people say it: ``3 d ago``, ``in 5 h``; what is no time stays as it is."""
+    try:
+        seconds = (datetime.fromisoformat(moment) - now).total_seconds()
+    except (TypeError, ValueError):
+        return plain(moment)
+    size = abs(seconds)
+    # Two days are told in hours: a due time of 36 h is neither one day nor two.
+    for unit, length, least in (("d", 86400, 172800), ("h", 3600, 7200), ("min", 60, 60)):
+        if size >= least:
+            words = f"{size / length:.0f} {unit}"
+            return f"in {words}" if seconds > 0 else f"{words} ago"
+    return "now"
 
 
 def cut(things: Iterable[str], limit: int) -> list[str]:

@@ -9,7 +9,7 @@ from typing import Any
 
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 
-from cado_ops.sandbox import acme, ec2_instances, ec2_tags, kms, kms_keys, organizations, ssm, sts, world
+from cado_ops.sandbox import acme, ec2_disks, ec2_instances, ec2_tags, kms, kms_keys, organizations, ssm, sts, world
 from cado_ops.sandbox.backends import BACKENDS
 from cado_ops.sandbox.protocol import AwsFault, Call, RequestInfo, Response, encode_fault, parse_request
 
@@ -18,6 +18,7 @@ Mend = Callable[[RequestInfo], Response | None]
 
 # A mend that returns None hands the request on to moto.
 MENDS: dict[tuple[str, str], Mend] = {
+    **ec2_disks.MENDS,
     **ec2_instances.MENDS,
     **ec2_tags.MENDS,
     **kms.MENDS,

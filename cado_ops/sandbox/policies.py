@@ -32,6 +32,7 @@ OPERATOR: Document = {
                 "ec2:DescribeRegions",
                 "ec2:DescribeTags",
                 "ec2:DescribeVolumes",
+                "ec2:DescribeSnapshots",
                 "ec2:CreateTags",
                 "ec2:DeleteTags",
                 "iam:GetRole",

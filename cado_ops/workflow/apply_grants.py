@@ -13,6 +13,7 @@ from cado_ops.aws.kms import Kms
 from cado_ops.errors import AwsError, Kind
 from cado_ops.journal import Journal
 from cado_ops.model import Cell, ErrorInfo, Grant, Outcome
+from cado_ops.observe.grants import grant_of, grants_of, is_gone
 from cado_ops.plan.change import Action
 from cado_ops.plan.grant_again import resume_grant
 from cado_ops.plan.grant_change import ENDING, GrantChange, on_grant
@@ -34,7 +35,7 @@ def dry_run_grants(kms: Kms, cell: Cell, changes: Sequence[GrantChange]) -> list
         try:
             _call(kms, cell, change, dry_run=True)
         except AwsError as error:
-            if change.action in ENDING and _is_gone(error):
+            if change.action in ENDING and is_gone(error):
                 return change.ended(Outcome.UNCHANGED, warnings=("the grant is gone already",))
             denied = error.kind in (Kind.DENIED, Kind.ORG_DENIED)
             return change.ended(Outcome.DENIED if denied else Outcome.FAILED, _info(error))
@@ -133,7 +134,7 @@ class GrantApplier:
         raise AssertionError("the last attempt returns or raises")
 
     def _refused(self, cell: Cell, change: GrantChange, error: AwsError) -> GrantChange:
-        if change.action in ENDING and _is_gone(error):
+        if change.action in ENDING and is_gone(error):
             if error.answer_lost:
                 # An attempt before this one got no answer: it was ours that ended it.
                 return change.ended(Outcome.CHANGED)
@@ -208,20 +209,8 @@ class GrantApplier:
         return change.of_grant(kept).ended(Outcome.UNCHANGED, warnings=(remark,))
 
     def _grants(self, cell: Cell, change: GrantChange) -> list[Grant]:
-        """The grants that a change is about: its own; of one that is made, all of its grantee on the key."""
-        key_arn = change.key_arn or ""
-        if change.action in ENDING:
-            try:
-                return [g for page in self.kms.grants(cell, key_arn, grant_id=change.grant_id) for g in page]
-            except AwsError as error:
-                if _is_gone(error):
-                    return []
-                raise
-        found = [g for page in self.kms.grants(cell, key_arn, grantee=change.grantee_principal) for g in page]
-        if change.grant_id and all(grant.grant_id != change.grant_id for grant in found):
-            # Its grantee may be shown as an id at first.
-            found += [g for page in self.kms.grants(cell, key_arn, grant_id=change.grant_id) for g in page]
-        return found
+        look = grant_of if change.action in ENDING else grants_of
+        return look(self.kms, cell, change)
 
     def _intend(self, cell: Cell, change: GrantChange) -> None:
         self.journal.write(
@@ -288,10 +277,6 @@ def _late(change: GrantChange) -> GrantChange:
 def _who_is_missing(change: GrantChange) -> str:
     hint = f"Is there a role {change.grantee_principal}? --cado-role names another"
     return f"{hint}. Or is it {change.retiring_principal} that is not there?" if change.retiring_principal else hint
-
-
-def _is_gone(error: AwsError) -> bool:
-    return error.kind is Kind.NOT_FOUND or error.code == "InvalidGrantIdException"
 
 
 def _info(error: AwsError) -> ErrorInfo:

@@ -125,9 +125,9 @@ def cli(sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cl
 
 
 @pytest.fixture
-def aws(sandbox: Sandbox) -> Iterator[Callable[[str, str], Any]]:
-    """EC2 as the test itself sees it: a client for an account and a region."""
-    made: dict[tuple[str, str], Any] = {}
+def aws(sandbox: Sandbox) -> Iterator[Callable[..., Any]]:
+    """AWS as the test itself sees it: a client for an account, a region and a service (EC2)."""
+    made: dict[tuple[str, ...], Any] = {}
     reset = sandbox.reset
 
     def forget() -> None:
@@ -137,8 +137,8 @@ def aws(sandbox: Sandbox) -> Iterator[Callable[[str, str], Any]]:
 
     sandbox.reset = forget  # type: ignore[method-assign]
 
-    def client(account: str, region: str) -> Any:
-        if (account, region) not in made:
+    def client(account: str, region: str, service: str = "ec2") -> Any:
+        if (account, region, service) not in made:
             keys: dict[str, str] = {}
             if account != HOME:
                 answer = boto3.client("sts").assume_role(
@@ -149,15 +149,15 @@ def aws(sandbox: Sandbox) -> Iterator[Callable[[str, str], Any]]:
                     "aws_secret_access_key": answer["SecretAccessKey"],
                     "aws_session_token": answer["SessionToken"],
                 }
-            made[account, region] = boto3.client("ec2", region_name=region, **keys)
-        return made[account, region]
+            made[account, region, service] = boto3.client(service, region_name=region, **keys)
+        return made[account, region, service]
 
     yield client
     sandbox.reset = reset  # type: ignore[method-assign]
 
 
 @pytest.fixture
-def tags(aws: Callable[[str, str], Any]) -> Callable[..., dict[str, dict[str, str]]]:
+def tags(aws: Callable[..., Any]) -> Callable[..., dict[str, dict[str, str]]]:
     """All tags of an account and region's instances, by name; ``key`` alone where one is given."""
 
     def read(account: str = PROD, region: str = EU) -> dict[str, dict[str, str]]:
@@ -173,7 +173,7 @@ def tags(aws: Callable[[str, str], Any]) -> Callable[..., dict[str, dict[str, st
 
 
 @pytest.fixture
-def ids(aws: Callable[[str, str], Any]) -> Callable[..., dict[str, str]]:
+def ids(aws: Callable[..., Any]) -> Callable[..., dict[str, str]]:
     """Instance ids by name."""
 
     def read(account: str = PROD, region: str = EU) -> dict[str, str]:
@@ -185,6 +185,41 @@ def ids(aws: Callable[[str, str], Any]) -> Callable[..., dict[str, str]]:
         return found
 
     return read
+
+
+@dataclass
+class Grants:
+    """Keys and grants of one account and region, as KMS shows them."""
+
+    client: Any
+
+    def key(self, alias: str) -> str:
+        arn: str = self.client.describe_key(KeyId=f"alias/{alias}")["KeyMetadata"]["Arn"]
+        return arn
+
+    def on(self, alias: str, grantee: str = "CadoResponseRole") -> list[dict[str, Any]]:
+        """The grants on a key whose grantee is the Cado role (or contains another word), oldest first."""
+        found = self.client.list_grants(KeyId=self.key(alias), Limit=100)["Grants"]
+        return [grant for grant in found if grantee in grant.get("GranteePrincipal", "")]
+
+    def ours(self, alias: str) -> list[dict[str, Any]]:
+        return [grant for grant in self.on(alias) if grant.get("Name", "").startswith("cado-ops/")]
+
+    def everything(self) -> dict[str, list[dict[str, Any]]]:
+        """All grants of all keys, without what changes when one is made anew."""
+        found = {}
+        for key in self.client.list_keys(Limit=1000)["Keys"]:
+            grants = self.client.list_grants(KeyId=key["KeyArn"], Limit=100)["Grants"]
+            found[key["KeyArn"]] = sorted(
+                ({k: v for k, v in grant.items() if k not in ("GrantId", "CreationDate")} for grant in grants),
+                key=str,
+            )
+        return found
+
+
+@pytest.fixture
+def grants(aws: Callable[..., Any]) -> Callable[..., Grants]:
+    return lambda account=PROD, region=EU: Grants(aws(account, region, "kms"))
 
 
 def ssm(pairs: dict[str, str]) -> str | None:

@@ -190,6 +190,85 @@ def test_what_somebody_else_did_meanwhile_is_left_alone(
     assert tags()["web-01"]["CadoResponseSSMEnabled"] == "False"
 
 
+def test_what_a_resume_decides_by_reading_is_journaled(
+    cli: Cli, sandbox: Any, aws: Any, ids: Any, lose_power: Any
+) -> None:
+    """Nothing is left to be done: changed by others, gone, tagged already. That is told, and the end of the run."""
+    lose_power(3, False)
+    _, path = cut_off(cli, TAG)
+    assert path is not None
+    known, ec2 = ids(), aws("222222222222", "eu-west-1")
+    ec2.create_tags(Resources=[known["web-01"]], Tags=[{"Key": "CadoResponseSSMEnabled", "Value": "False"}])
+    cli.json(*TAG[:1], known["web-02"], *TAG[3:])
+    for name in ("web-03", "web-04"):
+        sandbox.set_state("222222222222", "eu-west-1", known[name], "terminated")
+    name = path.name.removesuffix(".jsonl")
+    resumed = cli.json("runs", "resume", name, "--yes")
+    wanted = {"web-01": "drifted", "web-02": "unchanged", "web-03": "drifted", "web-04": "drifted"}
+    assert {name: item["outcome"] for name, item in resumed.items().items()} == wanted
+    shown = cli.json("runs", "show", name).items()
+    assert {name: item["outcome"] for name, item in shown.items()} == wanted
+    assert "terminated" in shown["web-03"]["warnings"][-1]
+    (listed,) = [item for item in cli.json("runs", "list").json["items"] if item["run_id"] == name]
+    assert (listed["status"], listed["changed"]) == ("partial", 0)
+    assert listed["finished"]
+    assert cli("runs", "show", name, "--verify").code == 0
+    content = path.read_bytes()
+    again = cli.json("runs", "resume", name, "--yes")
+    assert again.json["summary"]["drifted"] == 3
+    assert path.read_bytes() == content, "all is decided: the head on record stays the head"
+    assert cli.json("runs", "undo", name, "--yes").json["items"] == [], "nothing of it is the run's doing"
+
+
+def test_what_could_not_be_read_is_journaled_and_tried_by_the_next_resume(
+    cli: Cli, sandbox: Any, lose_power: Any
+) -> None:
+    lose_power(3, False)
+    _, path = cut_off(cli, TAG)
+    assert path is not None
+    sandbox.intercept = lambda request: (
+        request.error("UnauthorizedOperation", "You are not authorized to perform this operation.", 403)
+        if request.action == "DescribeInstances"
+        else None
+    )
+    assert cli.json("runs", "resume", "last", "--yes").json["summary"]["failed"] == 4
+    sandbox.intercept = None
+    assert {item["outcome"] for item in cli.json("runs", "show", "last").json["items"]} == {"failed"}
+    assert cli.json("runs", "list").json["items"][0]["status"] == "error"
+    assert cli.json("runs", "resume", "last", "--yes").json["summary"]["changed"] == 4
+
+
+def test_a_run_that_lost_only_its_end_gets_one(cli: Cli, sandbox: Any, tags: Any) -> None:
+    cli.json(*UNTAG[:3], *IN_PROD, "--yes")
+    (path,) = cli.runs()
+    lines = path.read_bytes().splitlines(keepends=True)
+    assert b'"record":"end"' in lines[-1]
+    path.write_bytes(b"".join(lines[:-1]))
+    before = tags()
+    resumed = cli.json("runs", "resume", "last", "--yes", "--max-changes", "0")
+    assert (resumed.code, resumed.json["status"]) == (0, "success"), "looking again is no change"
+    assert cli.json("runs", "list").json["items"][0]["status"] == "success"
+    assert tags() == before
+
+
+@pytest.mark.parametrize("answer", [("--dry-run",), ("--max-changes", "0", "--yes"), ()])
+def test_a_resume_that_is_not_carried_out_changes_nothing_on_disk(
+    cli: Cli, tags: Any, lose_power: Any, answer: tuple[str, ...]
+) -> None:
+    lose_power(4, True)
+    _, path = cut_off(cli, TAG)
+    assert path is not None
+    before, content = tags(), path.read_bytes()
+    assert not content.endswith(b"\n"), "its last line is torn"
+    result = cli.json("runs", "resume", "last", *answer)
+    assert result.code == (0 if answer == ("--dry-run",) else 4), result.out
+    assert "torn" in result.err
+    assert (path.read_bytes(), tags()) == (content, before)
+    assert [each.name for each in cli.journal.iterdir()] == [path.name]
+    assert cli.json("runs", "resume", "last", "--yes").code == 0
+    assert b'"record":"recovered"' in path.read_bytes()
+
+
 def test_a_resume_asks_again(cli: Cli, tags: Any, lose_power: Any) -> None:
     lose_power(3, False)
     cut_off(cli, TAG)

@@ -187,6 +187,51 @@ def test_a_run_whose_case_was_edited_away_is_missed(offline: Cli, edit: tuple[by
     assert f"{TWO}.jsonl: its first line was changed, so its case is not known" in result.err
 
 
+@pytest.mark.parametrize(
+    "edit",
+    [
+        (b'"outcome":"changed"', b'"outcnme":"changed"'),
+        (b'"caller":{', b'"caller":7,"x":{'),
+        (b'"summary":{}', b'"summary":7'),
+        (b'"changes":[', b'"changes":[7,'),
+        (b'"format_version":1', b'"format_version":2'),
+    ],
+)
+@pytest.mark.parametrize("newer", [False, True])
+def test_one_bad_file_costs_no_other(offline: Cli, edit: tuple[bytes, bytes], newer: bool) -> None:
+    """What reads all journals warns of the bad one, and goes on."""
+    journal(offline, ONE)
+    bad = journal(offline, TWO)
+    assert edit[0] in bad.read_bytes()
+    bad.write_bytes(bad.read_bytes().replace(*edit))
+    if newer:
+        bad.unlink()
+        written = Journal(offline.journal, TWO)
+        written.write("run", format_version=2, run_id=TWO, command="new", case="IR-42")
+        written.close()
+    listed = offline.json("runs", "list")
+    assert listed.code == 0, listed.err
+    assert ONE in {item["run_id"] for item in listed.json["items"]}
+    assert f"{TWO}.jsonl" in listed.err
+    exported = offline("runs", "export", "--of-case", "IR-42")
+    assert exported.code == 3, "it may be a run of the case"
+    assert f"{TWO}.jsonl" in exported.err
+    assert (ONE, True) in [(about["run_id"], about["verified"]) for about, _ in runs_in(exported)]
+    if not newer:
+        assert offline.json("runs", "show", TWO).code == 0
+        assert offline.json("runs", "show", TWO, "--verify").code == 3
+
+
+def test_a_line_end_that_was_written_over_is_shown(offline: Cli) -> None:
+    path = journal(offline, ONE)
+    path.write_bytes(path.read_bytes()[:-1] + b"x")
+    assert offline("runs", "show", ONE, "--verify").code == 3
+    result = offline("runs", "export", ONE)
+    [(about, lines)] = runs_in(result)
+    assert (result.code, about["verified"], about["torn"]) == (3, False, None)
+    assert lines[-1] == path.read_bytes().splitlines()[-1]
+
+
 def test_what_was_done_stands_even_where_its_plan_was_edited_away(offline: Cli) -> None:
     path = journal(offline, ONE)
     path.write_bytes(path.read_bytes().replace(b'"changes":[{', b'"chances":[{'))

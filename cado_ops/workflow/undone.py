@@ -1,0 +1,44 @@
+"""What earlier undos of a run have put back, as far as the journals of the same folder tell."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from cado_ops.journal import RunRecord
+from cado_ops.model import Outcome
+from cado_ops.plan.change import from_record
+
+Key = tuple[str, str, str]
+
+
+def undos_of(run_id: str, records: Sequence[RunRecord]) -> list[RunRecord]:
+    """The undos of a run, and of these, and so on."""
+    found = [record for record in records if record.header.get("undoes") == run_id]
+    rest = [record for record in records if record not in found]
+    return found + [each for undo in found for each in undos_of(undo.run_id, rest)]
+
+
+def still_undone(run: RunRecord, undos: Sequence[RunRecord]) -> dict[Key, dict[str, list[tuple[str | None, str]]]]:
+    """What undos of ``run`` left of each of its changes: by tag, its value and the undo's run id.
+
+    What an undo of the undo has put back since is not among it, nor what ``run`` did again afterwards, resumed.
+    """
+    found: dict[Key, dict[str, list[tuple[str | None, str]]]] = {}
+    for undo in undos:
+        if undo.header.get("undoes") != run.run_id:
+            continue
+        redone = still_undone(undo, [each for each in undos if each is not undo])
+        for line in undo.plan:
+            change = from_record(line)
+            key = (change.account, change.region, change.id)
+            result = undo.results.get(key)
+            outcome = change.outcome if result is None else Outcome(result["outcome"])
+            change = change if result is None else change.with_result(result)
+            acted_at = undo.begun_at.get(key, str(undo.header.get("at", "")))
+            if outcome not in (Outcome.CHANGED, Outcome.UNCHANGED) or acted_at < run.begun_at.get(key, ""):
+                continue
+            for tag, value in change.after.items():
+                back = [left for left, _ in redone.get(key, {}).get(tag, ())]
+                if not (value != change.before.get(tag) and change.before.get(tag) in back):
+                    found.setdefault(key, {}).setdefault(tag, []).append((value, undo.run_id))
+    return found
