@@ -161,7 +161,12 @@ class Connection:
         except AwsError as error:
             if error.code not in EXPIRED_CODES or not self.credentials.expired(identity, credentials):
                 raise
-        return self._send(service, region, action, parameters, self.credentials.get(identity), account=identity)
+            lost = error.answer_lost
+        try:
+            return self._send(service, region, action, parameters, self.credentials.get(identity), account=identity)
+        except AwsError as error:
+            error.answer_lost = error.answer_lost or lost
+            raise
 
     def pages(
         self,
@@ -253,12 +258,19 @@ class Connection:
 
     def _foreign_endpoint(self) -> str | None:
         foreign: list[str] = []
-        for service in ("ec2", "sts"):
+        # A client takes a while to make: where nothing is said of a service alone, it goes where the others go.
+        for service in ("ec2", "sts", *filter(self._has_own_endpoint, ("kms", "iam"))):
             url: str = self._client(service, self.home_region).meta.endpoint_url
             host = urlsplit(url).hostname or ""
             if not any(host == suffix or host.endswith("." + suffix) for suffix in self._aws_suffixes()):
                 foreign.append(_without_password(url))
         return ", ".join(dict.fromkeys(foreign)) or None
+
+    def _has_own_endpoint(self, service: str) -> bool:
+        """Whether environment or profile name one ("Service-specific endpoints", AWS SDKs and Tools guide)."""
+        core = self._session._session
+        section = core.full_config.get("services", {}).get(core.get_scoped_config().get("services"), {})
+        return f"AWS_ENDPOINT_URL_{service.upper()}" in os.environ or service in section
 
     def _aws_suffixes(self) -> list[str]:
         partitions = self._session._session.get_component("data_loader").load_data("partitions")["partitions"]

@@ -44,7 +44,7 @@ def retire(ctx: typer.Context, grants: Grants = None, *, flags: dict[str, Any]) 
             of_run, keys = _made_by(session, run_name)
             ids |= of_run
             # They say themselves where they are.
-            selection = selection if selection.refs else keys
+            selection = selection if selection.refs or grants else keys
         session.case = given.of_case() or session.case
         wish = RetireWish(
             ids=frozenset(ids),
@@ -91,8 +91,10 @@ def _made_by(session: Session, name: str) -> tuple[set[str], KeySelection]:
     ids: set[str] = set()
     keys: dict[str, None] = {}
     for line in record.plan:
-        result = record.results.get((line["account"], line["region"], str(line.get("id"))))
-        if line.get("action") == "create" and result and result.get("grant_id"):
+        result = record.results.get((line["account"], line["region"], str(line.get("id"))), {})
+        # Unchanged is what others made, also where a grant of the run's own gave way to it.
+        made = line.get("action") == "create" and result.get("outcome") in ("changed", "unknown")
+        if made and result.get("grant_id"):
             ids.add(result["grant_id"])
             keys[line["key_arn"]] = None
     return ids, KeySelection(tuple(parse_key(arn, name) for arn in keys))

@@ -41,7 +41,9 @@ def propose_grants(
             if use.key_arn is None:
                 changes.append(_no_key(cell, use))
             else:
-                disks = wanted.setdefault((use.key_arn, cell.account), [])
+                # One grantee for all disks of a key: one grant, wherever they are.
+                account = cell_of(use.key_arn).account if grantee else cell.account
+                disks = wanted.setdefault((use.key_arn, account), [])
                 disks += [use.disk] if use.disk else []
     reader.prepare(account for _, account in wanted)
     described = {arn: key for found in seen.readings.values() for arn, key in found.keys.items()}
@@ -91,6 +93,9 @@ def propose_retirements(
     reader: GrantReader, selection: KeySelection, wish: RetireWish
 ) -> tuple[Seen[KeysFound], list[GrantChange]]:
     """What kms retire is to end. Grants that were named and are nowhere are among the failures."""
+    if not (wish.ids or wish.by_name):
+        # A run that granted nothing, say: no key has to be read for that.
+        return reader.sweep(KeySelection(), lambda cell: KeysFound()), []
     seen = reader.keys(selection)
     owner = reader.ownership(sorted(seen.accounts.in_scope))
     whole = [each for each in wish.ids if len(each) == GRANT_ID_DIGITS]

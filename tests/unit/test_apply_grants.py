@@ -276,7 +276,8 @@ class TestTheOrderOfThings:
             "name": planned.name,
             "ids": [planned.id],
         }
-        assert [fields for what, fields in there.log if what == "outcome"][0]["results"][planned.id] == {
+        first = next(fields for what, fields in there.log if what == "outcome")
+        assert first["results"][planned.id] == {
             "outcome": "changed",
             "error": None,
             "warnings": [],
@@ -750,6 +751,7 @@ class TestDuplicates:
         else:
             # It is not ours to retire.
             assert made.outcome is Outcome.CHANGED
+            assert there.writes() == ["CreateGrant"]
             assert len(there.there) == 2
             assert grant_id(1) in made.warnings[0]
 

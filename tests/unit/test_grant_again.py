@@ -54,7 +54,7 @@ class TestUndoOfAGrant:
         assert undo_grant(lost, [our_grant(5)]).grant_id == grant_id(5)
         assert undo_grant(lost, [our_grant(5, due=LATE), a_grant(6)]).outcome is Outcome.UNCHANGED
 
-    @pytest.mark.parametrize("live", [[], [our_grant(2)], [our_grant(2, due=LATE)]], ids=["none", "same", "later"])
+    @pytest.mark.parametrize("live", [[], [our_grant(2)], [our_grant(2, due=LATE)]])
     def test_that_is_gone_leaves_all_others_alone(self, live: list[Grant]) -> None:
         undo = undo_grant(MADE, live)
         assert (undo.action, undo.outcome) == (Action.NONE, Outcome.UNCHANGED)
@@ -64,7 +64,7 @@ class TestUndoOfAGrant:
         "kept", [our_grant(1, due=LATE), our_grant(1, retiring_principal=OTHER_OPS)], ids=["due", "retiring"]
     )
     def test_that_gave_way_to_anothers_leaves_that_one_alone(self, kept: Grant) -> None:
-        """Two runs at once made two grants, and this run's own was ended: its result names the one that was kept."""
+        """Two runs at once made two grants, and this run's own was ended: its result names the one kept."""
         undo = undo_grant(MADE, [kept])
         assert (undo.action, undo.outcome) == (Action.NONE, Outcome.UNCHANGED)
         assert "another run made" in undo.warnings[0]

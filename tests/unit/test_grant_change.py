@@ -8,13 +8,14 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cado_ops.errors import RefusedError
+from cado_ops.grant_operations import FULL
 from cado_ops.model import SSM_TAG, Caller, ErrorInfo, Outcome, Owner
 from cado_ops.plan.change import Action, TagChange
-from cado_ops.plan.grant_change import GrantChange, grant_change_from, on_grant, on_key, terms_of, volumes_bound
+from cado_ops.plan.grant_change import GrantChange, grant_change_from, on_grant, on_key, volumes_bound
 from cado_ops.plan.planfile import SavedPlan, dump_plan, load_plan
 from cado_ops.plan.records import change_from, check_scope_of, record_id
 from tests.unit.grant_samples import (
@@ -76,7 +77,7 @@ def changes(draw: st.DrawFn) -> GrantChange:
 
 
 CREATE = replace(
-    on_key(a_key(), name_of(), Action.CREATE), name=name_of(), grantee_principal=CADO, operations=terms_of(our_grant())[2],
+    on_key(a_key(), name_of(), Action.CREATE), name=name_of(), grantee_principal=CADO, operations=FULL,
     retiring_principal=OPS, owner=Owner.OURS,
 )  # fmt: skip
 RETIRE = on_grant(our_grant(), Action.RETIRE, owner=Owner.OURS)
@@ -88,14 +89,17 @@ def through_json(change: GrantChange) -> dict[str, Any]:
 
 
 class TestRecords:
+    @settings(max_examples=40)
     @given(changes())
     def test_a_record_is_read_back(self, change: GrantChange) -> None:
         assert change_from(through_json(change)) == change
 
+    @settings(max_examples=40)
     @given(changes())
     def test_its_id_is_what_results_are_kept_under(self, change: GrantChange) -> None:
         assert record_id(through_json(change)) == change.id
 
+    @settings(max_examples=40)
     @given(changes())
     def test_an_item_holds_what_the_reference_says_and_nothing_else(self, change: GrantChange) -> None:
         assert list(change.as_item()) == [
@@ -136,8 +140,9 @@ class TestRecords:
             {"account": 1}, {"region": None}, {"id": ["x"]}, {"key_arn": 7}, {"name": 7}, {"grant_id": {}},
             {"action": "destroy"}, {"outcome": "done"}, {"owner": "me"}, {"operations": [1]}, {"operations": None},
             {"serves": 7}, {"warnings": [None]}, {"constraints": None}, {"constraints": []},
-            {"constraints": {"EncryptionContextSubset": ["a"]}}, {"constraints": {"EncryptionContextSubset": {"a": 1}}},
-            {"creation_date": "yesterday"}, {"creation_date": 7}, {"error": "no"}, {"error": {"code": "x"}}, {"after": 1},
+            {"constraints": {"EncryptionContextSubset": ["a"]}}, {"after": 1},
+            {"constraints": {"EncryptionContextSubset": {"a": 1}}}, {"error": {"code": "x"}},
+            {"creation_date": "yesterday"}, {"creation_date": 7}, {"error": "no"},
         ],
         ids=str,
     )  # fmt: skip
@@ -189,6 +194,7 @@ class TestPlanFiles:
         loaded = load_plan(dump_plan(plan), "plan.json")
         assert replace(loaded, digest="") == plan
 
+    @settings(max_examples=30)
     @given(st.lists(changes(), max_size=3))
     def test_whatever_is_only_looked_at_is_read_back(self, some: list[GrantChange]) -> None:
         some = [replace(each, action=Action.NONE) for each in some]
@@ -249,7 +255,7 @@ class TestForgedRecords:
             (replace(RETIRE, name=name_of(key_arn=OTHER_KEY)), "never ended"),
             (on_grant(our_grant(grantee_principal=EBS), Action.RETIRE, owner=Owner.OURS), "never ended"),
             (on_grant(a_grant(grantee_principal=EBS), Action.RETIRE, owner=Owner.PLATFORM), "never ended"),
-            (on_grant(a_grant(grantee_principal="rds.amazonaws.com"), Action.REVOKE, owner=Owner.PLATFORM), "never"),
+            (on_grant(a_grant(grantee_principal="x.amazonaws.com"), Action.REVOKE, owner=Owner.PLATFORM), "never"),
         ],
     )  # fmt: skip
     def test_are_refused(self, change: GrantChange, words: str) -> None:
@@ -318,8 +324,8 @@ class TestTheGrantThatAChangeMakes:
         ({"EncryptionContextSubset": {"aws:ebs:id": "vol-1"}}, ("vol-1",)),
         ({"EncryptionContextEquals": {"aws:ebs:id": "vol-2"}}, ("vol-2",)),
         (
-            {"EncryptionContextSubset": {"aws:ebs:id": "vol-2"}, "EncryptionContextEquals": {"aws:ebs:id": "vol-1"}},
-            ("vol-1", "vol-2"),
+            {f"EncryptionContext{name}": {"aws:ebs:id": f"vol-{name}"} for name in ("Subset", "Equals")},
+            ("vol-Equals", "vol-Subset"),
         ),
         ({"EncryptionContextSubset": {"aws:ebs:id": "snap-1"}}, ()),
         ({"EncryptionContextSubset": {"other": "vol-1"}}, ()),

@@ -1,8 +1,8 @@
 """Two and three processes that grant for the same case at the same moment: every order of their calls.
 
-KMS has no lock: a name and its terms make one grant, but another due time or another retiring principal makes a second
-one, which has to be found and ended afterwards. As in test_interleaving.py, a process is a function of the answers it
-got, so that the whole tree of orders is walked by running each one again up to its next call.
+KMS has no lock: a name and its terms make one grant, but another due time or another retiring principal makes a
+second one, which has to be found and ended afterwards. As in test_interleaving.py, a process is a function of the
+answers it got, so that the whole tree of orders is walked by running each one again up to its next call.
 """
 
 from __future__ import annotations
@@ -130,7 +130,7 @@ class Paper:
 
 @dataclass
 class Process:
-    """One kms grant, or kms retire --of-case: read, planned and applied, ``slow`` where the prompt was left open."""
+    """One kms grant, or kms retire --of-case: read, planned and applied; ``slow``: the prompt was left open."""
 
     due: datetime | None = None
     me: str | None = OPS

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
-from itertools import permutations
+from itertools import pairwise, permutations
 from typing import Any
 
 import pytest
@@ -109,7 +109,7 @@ class TestKeys:
     @pytest.mark.parametrize(
         ("changes", "code", "words", "hint"),
         [
-            ({"state": "Disabled"}, "DisabledException", "disabled", f"aws kms enable-key --region eu-west-1 --key-id {KEY_ARN}"),
+            ({"state": "Disabled"}, "DisabledException", "disabled", f"--region eu-west-1 --key-id {KEY_ARN}"),
             ({"state": "PendingDeletion"}, "KMSInvalidStateException", "deleted", "cancel-key-deletion"),
             ({"state": "PendingReplicaDeletion"}, "KMSInvalidStateException", "deleted", "cancel-key-deletion"),
             ({"state": "PendingImport"}, "KMSInvalidStateException", "no key material", "import-key-material"),
@@ -318,7 +318,7 @@ def test_the_rule_is_the_latest_due_then_the_oldest_then_the_lowest_id(
     chance.shuffle(mixed)
     order = ranked(mixed)
     assert order == ranked(there)
-    for first, second in zip(order, order[1:], strict=False):
+    for first, second in pairwise(order):
         one, other = due_of(first), due_of(second)
         if one != other:
             assert one is None or (other is not None and one > other)
