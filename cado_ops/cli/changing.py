@@ -111,7 +111,7 @@ class _GrantCraft:
     def dry_run(self, cell: Cell, changes: Sequence[Any], stale: bool) -> list[Any]:
         from cado_ops.workflow.apply_grants import dry_run_grants
 
-        return dry_run_grants(self._kms, cell, changes, stale=stale)
+        return dry_run_grants(self._kms, cell, changes, self._revoke_command, stale=stale)
 
     def applier(self, journal: Journal) -> Any:
         from cado_ops.workflow.apply_grants import GrantApplier

@@ -28,7 +28,7 @@ from cado_ops.workflow.run_claims import due_runs, is_of_case
 EXPORT_VERSION = 1
 FORMATS = ("jsonl", "html")
 # What became known of a grant only when it was made.
-OF_GRANTS = ("grant_id", "issuing_account", "creation_date")
+OF_GRANTS = ("grant_id", "name", "issuing_account", "creation_date")
 Key = tuple[str, str, str]
 
 Runs = Annotated[

@@ -115,7 +115,7 @@ class TagApplier:
                 ended[change.instance_id] = change.ended(Outcome.CHANGED)
             elif error is not None:
                 # Without an answer nobody knows whether the request took effect: `_verify` looks.
-                open_ = error.kind is Kind.TRANSPORT
+                open_ = answer_is_open(error)
                 ended[change.instance_id] = change.ended(Outcome.UNKNOWN if open_ else Outcome.FAILED, _info(error))
         not_sent = {each: by for by in changes if (each := by.instance_id) in sent.not_sent}
         # With a second call to come, a change is not made yet: cut off here, it is to be looked at again.
@@ -285,6 +285,13 @@ def _unsettled(change: TagChange, seen: Outcome) -> TagChange:
 
 def _remark(change: TagChange, warnings: tuple[str, ...]) -> TagChange:
     return change.ended(change.outcome, change.error, warnings)
+
+
+def answer_is_open(error: AwsError) -> bool:
+    """Whether an error leaves it open that the request took effect: no answer came, or one that tells nothing of an
+    attempt before it that got none."""
+    tells_nothing = error.kind in (Kind.THROTTLED, Kind.CREDENTIALS)
+    return error.kind is Kind.TRANSPORT or (error.answer_lost and tells_nothing)
 
 
 def _info(error: AwsError) -> ErrorInfo:

@@ -18,27 +18,40 @@ from cado_ops.plan.change import Action
 from cado_ops.plan.grant_again import resume_grant
 from cado_ops.plan.grant_change import ENDING, GrantChange, on_grant
 from cado_ops.plan.granting import duplicates
-from cado_ops.workflow.apply import FRESH_SECONDS, SETTLE_WAITS
+from cado_ops.workflow.apply import FRESH_SECONDS, SETTLE_WAITS, answer_is_open
 
 # KMS takes a role as grantee some seconds after IAM has made it.
 EARLY_WAITS = SETTLE_WAITS[:4]
 _CALLS = {Action.CREATE: "CreateGrant", Action.RETIRE: "RetireGrant", Action.REVOKE: "RevokeGrant"}
 _TOUCHED = (Outcome.CHANGED, Outcome.UNKNOWN)
-# What these refuse is this attempt: they tell nothing of one before it that got no answer.
-_SAYS_NOTHING = (Kind.THROTTLED, Kind.CREDENTIALS)
 
 
-def dry_run_grants(kms: Kms, cell: Cell, changes: Sequence[GrantChange]) -> list[GrantChange]:
-    """Asks KMS, by DryRun, whether it would allow each change. It is billed, and stands in CloudTrail."""
+def dry_run_grants(
+    kms: Kms,
+    cell: Cell,
+    changes: Sequence[GrantChange],
+    revoke_command: Callable[[GrantChange], str],
+    *,
+    stale: bool = False,
+) -> list[GrantChange]:
+    """Asks KMS, by DryRun, whether it would allow each change. It is billed, and stands in CloudTrail.
+
+    A ``stale`` plan is read again first, as it would be before it is applied.
+    """
 
     def verdict(change: GrantChange) -> GrantChange:
+        if stale and change.outcome is Outcome.PLANNED:
+            change = _read_again(kms, cell, change)
+            if change.outcome is not Outcome.PLANNED:
+                return change
         try:
             _call(kms, cell, change, dry_run=True)
         except AwsError as error:
             if change.action in ENDING and is_gone(error):
                 return change.ended(Outcome.UNCHANGED, warnings=("the grant is gone already",))
             denied = error.kind in (Kind.DENIED, Kind.ORG_DENIED)
-            return change.ended(Outcome.DENIED if denied else Outcome.FAILED, _info(error))
+            info = _with_revocation(kms, cell, change, error, revoke_command)
+            return change.ended(Outcome.DENIED if denied else Outcome.FAILED, info)
         return change.ended(Outcome.ALLOWED)
 
     return [verdict(change) for change in changes]
@@ -76,7 +89,7 @@ class GrantApplier:
                 break
             if change.after in waiting and not self._has_made_way(cell, change, ended):
                 continue
-            again = self._read_again(cell, change) if self.clock() - read_at > FRESH_SECONDS else change
+            again = _read_again(self.kms, cell, change) if self.clock() - read_at > FRESH_SECONDS else change
             if again.outcome is not Outcome.PLANNED:
                 ended[change.id] = again
                 self._record(cell, again)
@@ -95,14 +108,6 @@ class GrantApplier:
             ended[change.id] = change.ended(Outcome.SKIPPED, warnings=(reason,))
             self._record(cell, ended[change.id])
         return False
-
-    def _read_again(self, cell: Cell, change: GrantChange) -> GrantChange:
-        """The plan is older than it should be: how the grant is now."""
-        try:
-            live = self._grants(cell, change)
-        except AwsError as error:
-            return change.ended(Outcome.FAILED, _info(error))
-        return resume_grant(change, live, begun=False)
 
     def _send(self, cell: Cell, change: GrantChange) -> GrantChange:
         self._intend(cell, change)
@@ -139,22 +144,13 @@ class GrantApplier:
                 # An attempt before this one got no answer: it was ours that ended it.
                 return change.ended(Outcome.CHANGED)
             return change.ended(Outcome.UNCHANGED, warnings=("the grant was gone already",))
-        if error.kind is Kind.TRANSPORT or (error.answer_lost and error.kind in _SAYS_NOTHING):
+        if answer_is_open(error):
             # Without an answer nobody knows whether the request took effect: `_look_again` looks.
             return change.ended(Outcome.UNKNOWN, _info(error))
-        info = _info(error)
-        if change.action is Action.RETIRE and error.kind is Kind.DENIED and self._may_revoke(cell, change):
-            info = replace(info, hint=f"You may not retire it, but revoke it: {self.revoke_command(change)}")
-        elif change.action is Action.CREATE and error.code == "InvalidArnException":
+        info = _with_revocation(self.kms, cell, change, error, self.revoke_command)
+        if change.action is Action.CREATE and error.code == "InvalidArnException":
             info = replace(info, hint=_who_is_missing(change))
         return change.ended(Outcome.FAILED, info)
-
-    def _may_revoke(self, cell: Cell, change: GrantChange) -> bool:
-        try:
-            self.kms.revoke_grant(cell, change.key_arn or "", change.grant_id or "", dry_run=True)
-        except AwsError:
-            return False
-        return True
 
     def _look_again(
         self, cell: Cell, ended: Mapping[str, GrantChange], to_be_ended: Collection[str | None]
@@ -169,7 +165,7 @@ class GrantApplier:
         for wait in (*SETTLE_WAITS, None):
             for each, change in list(waiting.items()):
                 try:
-                    live = self._grants(cell, change)
+                    live = _about(self.kms, cell, change)
                 except AwsError as error:
                     corrected[each] = change.ended(change.outcome, change.error, (f"not verified: {error.code}",))
                     del waiting[each]
@@ -208,10 +204,6 @@ class GrantApplier:
         remark = f"{kept.grant_id} was made for the same case at the same time, and is the one that is kept"
         return change.of_grant(kept).ended(Outcome.UNCHANGED, warnings=(remark,))
 
-    def _grants(self, cell: Cell, change: GrantChange) -> list[Grant]:
-        look = grant_of if change.action in ENDING else grants_of
-        return look(self.kms, cell, change)
-
     def _intend(self, cell: Cell, change: GrantChange) -> None:
         self.journal.write(
             "intent",
@@ -233,6 +225,34 @@ class GrantApplier:
             "request_id": request_id,
         }
         self.journal.write("outcome", account=cell.account, region=cell.region, results={change.id: result})
+
+
+def _about(kms: Kms, cell: Cell, change: GrantChange) -> list[Grant]:
+    look = grant_of if change.action in ENDING else grants_of
+    return look(kms, cell, change)
+
+
+def _read_again(kms: Kms, cell: Cell, change: GrantChange) -> GrantChange:
+    """The plan is older than it should be: what is still to be done of the change."""
+    try:
+        live = _about(kms, cell, change)
+    except AwsError as error:
+        return change.ended(Outcome.FAILED, _info(error))
+    return resume_grant(change, live, begun=False)
+
+
+def _with_revocation(
+    kms: Kms, cell: Cell, change: GrantChange, error: AwsError, revoke_command: Callable[[GrantChange], str]
+) -> ErrorInfo:
+    """The error; where the grant may not be retired, and may be revoked, with the command for that."""
+    info = _info(error)
+    if change.action is not Action.RETIRE or error.kind is not Kind.DENIED:
+        return info
+    try:
+        kms.revoke_grant(cell, change.key_arn or "", change.grant_id or "", dry_run=True)
+    except AwsError:
+        return info
+    return replace(info, hint=f"You may not retire it, but revoke it: {revoke_command(change)}")
 
 
 def _call(

@@ -199,6 +199,11 @@ class Logged(Journal):
         self._world.step()
 
 
+def command(change: GrantChange) -> str:
+    """How what could not be retired is revoked."""
+    return f"cado-ops kms retire {change.grant_id} --revoke"
+
+
 class Run:
     """One run: a world, a journal, an applier."""
 
@@ -211,7 +216,7 @@ class Run:
             world.sleep,
             lambda: world.time,
             lambda: world.stop,
-            lambda change: f"cado-ops kms retire {change.grant_id} --revoke",
+            command,
         )
 
     def apply(self, changes: Sequence[GrantChange], *, age: float = 0.0) -> list[GrantChange]:
@@ -282,6 +287,7 @@ class TestTheOrderOfThings:
             "error": None,
             "warnings": [],
             "grant_id": made.grant_id,
+            "name": planned.name,
             "issuing_account": None,
             "creation_date": None,
             "request_id": "r-101",
@@ -315,9 +321,24 @@ class TestTheOrderOfThings:
 
 
 class TestDryRun:
+    def test_who_may_not_retire_but_revoke_is_told_how(self) -> None:
+        there = World(our_grant(retiring_principal=OTHER_OPS))
+        planned = retire(our_grant(retiring_principal=OTHER_OPS))
+        [asked] = dry_run_grants(there, CELL, [planned], command)  # type: ignore[arg-type]
+        assert asked.outcome is Outcome.DENIED
+        assert asked.error is not None
+        assert f"cado-ops kms retire {grant_id(1)} --revoke" in (asked.error.hint or "")
+
+    def test_a_stale_plan_is_read_again(self) -> None:
+        there = World(our_grant(1, due=LATE))
+        planned = [retire(our_grant(1)), retire(our_grant(2, "IR-43"))]
+        asked = dry_run_grants(there, CELL, planned, command, stale=True)  # type: ignore[arg-type]
+        assert outcomes(asked) == ["drifted", "unchanged"]
+        assert there.writes() == []
+
     def test_all_allowed_and_nothing_changed(self) -> None:
         there = World(our_grant())
-        asked = dry_run_grants(there, CELL, [retire(our_grant()), *there.plan(case="B")])  # type: ignore[arg-type]
+        asked = dry_run_grants(there, CELL, [retire(our_grant()), *there.plan(case="B")], command)  # type: ignore[arg-type]
         assert outcomes(asked) == ["allowed", "allowed"]
         assert there.names() == ["RetireGrant dry run", "CreateGrant"]
         assert list(there.there) == [grant_id(1)]
@@ -336,7 +357,7 @@ class TestDryRun:
     def test_granting(self, error: AwsError | None, outcome: str) -> None:
         there = World()
         there.faults["CreateGrant"] = [error]
-        [asked] = dry_run_grants(there, CELL, there.plan())  # type: ignore[arg-type]
+        [asked] = dry_run_grants(there, CELL, there.plan(), command)  # type: ignore[arg-type]
         assert str(asked.outcome) == outcome
         assert (asked.error and asked.error.code) == (error and error.code)
         assert there.there == {}
@@ -345,7 +366,7 @@ class TestDryRun:
     def test_ending(self, error: AwsError | None) -> None:
         there = World(our_grant())
         there.faults["RevokeGrant dry run"] = [error]
-        [asked] = dry_run_grants(there, CELL, [retire(our_grant(), Action.REVOKE)])  # type: ignore[arg-type]
+        [asked] = dry_run_grants(there, CELL, [retire(our_grant(), Action.REVOKE)], command)  # type: ignore[arg-type]
         assert str(asked.outcome) == ("unchanged" if error else "allowed")
         assert list(there.there) == [grant_id(1)]
         assert there.names() == ["RevokeGrant dry run"]
@@ -353,7 +374,7 @@ class TestDryRun:
     def test_a_grant_of_no_longer_known_id_cannot_be_created_by_asking(self) -> None:
         there = World()
         there.faults["CreateGrant"] = [NOT_FOUND]
-        [asked] = dry_run_grants(there, CELL, there.plan())  # type: ignore[arg-type]
+        [asked] = dry_run_grants(there, CELL, there.plan(), command)  # type: ignore[arg-type]
         assert asked.outcome is Outcome.FAILED
 
 
