@@ -13,7 +13,7 @@ from cado_ops.cli.saved_plan import plan_file, save_or_carry_out
 from cado_ops.cli.session import Session, run
 from cado_ops.cli.world import World
 from cado_ops.errors import UsageError
-from cado_ops.journal import find_run, read_run
+from cado_ops.journal import check_private, find_run, read_run
 from cado_ops.model import Report
 from cado_ops.plan.retiring import RetireWish
 from cado_ops.scope import KeySelection
@@ -87,7 +87,9 @@ def _ids(session: Session, arguments: list[str]) -> set[str]:
 
 def _made_by(session: Session, name: str) -> tuple[set[str], KeySelection]:
     """The grants that a run made, by its journal, and the keys that they are on."""
-    record = read_run(find_run(session.given.journal_folder(), name))
+    path = find_run(session.given.journal_folder(), name)
+    check_private(path)
+    record = read_run(path)
     ids: set[str] = set()
     keys: dict[str, None] = {}
     for line in record.plan:

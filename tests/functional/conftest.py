@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import boto3
+import botocore.client
 import botocore.loaders
 import pytest
 
@@ -90,10 +91,22 @@ class Cli:
 
 @pytest.fixture(scope="session", autouse=True)
 def _one_loader() -> Iterator[None]:
-    """Every command makes a session of its own, as a process does; the service models need be read only once."""
+    """Every command makes a session of its own, as a process does; the service models need be read only once.
+
+    Nor need the classes of clients, which say the same for every session.
+    """
     loader = botocore.loaders.create_loader()
+    classes: dict[str, Any] = {}
+    make = botocore.client.ClientCreator._create_client_class
+
+    def once(self: Any, service_name: str, service_model: Any) -> Any:
+        if service_name not in classes:
+            classes[service_name] = make(self, service_name, service_model)
+        return classes[service_name]
+
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("botocore.session.create_loader", lambda *_: loader)
+        patch.setattr("botocore.client.ClientCreator._create_client_class", once)
         yield
 
 
