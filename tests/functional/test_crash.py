@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import itertools
 import json
 import os
@@ -15,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from cado_ops.errors import LocalError
 from cado_ops.journal import Journal, read_run, seal
 from cado_ops.sandbox import apply_environment
 from tests.functional.conftest import IN_PROD, Cli
@@ -298,6 +300,52 @@ def test_expired_credentials_then_resume(cli: Cli, sandbox: Any, tags: Any) -> N
     resumed = cli.json("runs", "resume", cut.json["run_id"], "--yes")
     assert resumed.code == 0
     assert tags()["web-01"]["CadoResponseSSMEnabled"] == "True"
+
+
+def test_a_disk_that_fills_up_in_the_middle(
+    cli: Cli, sandbox: Any, tags: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Even the room that was held is used up: nothing more is begun, and the way on is named."""
+    write = os.write
+
+    def full(fd: int, data: bytes) -> int:
+        if data.startswith(b'{"record":'):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return write(fd, data)
+
+    sent: list[str] = []
+
+    def fill(request: Any) -> None:
+        if request.action == "CreateTags":
+            sent.append(request.action)
+            monkeypatch.setattr(os, "write", full)
+
+    sandbox.intercept = fill
+    cut = cli.json(*TAG)
+    error = cut.json["failures"][0]["error"]
+    assert (cut.code, sent) == (1, ["CreateTags"])
+    assert "changes may have been made" in error["message"]
+    assert error["hint"].endswith(f"cado-ops runs resume {cut.json['run_id']}")
+    still_full = cli.json("runs", "resume", "last", "--yes")
+    assert still_full.code == 1
+    assert "cado-ops runs resume" in still_full.json["failures"][0]["error"]["hint"]
+    sandbox.intercept = None
+    monkeypatch.setattr(os, "write", write)
+    assert cli.json("runs", "resume", "last", "--yes").json["summary"]["changed"] == 4
+    assert tags()["web-01"]["CadoResponseSSMEnabled"] == "True"
+    assert cli("runs", "show", "last", "--verify").code == 0
+
+
+def test_a_disk_without_room_for_the_plan_leaves_no_run(
+    cli: Cli, tags: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(self: Journal) -> None:
+        raise LocalError("No space left on device")
+
+    monkeypatch.setattr(Journal, "hold_room", full)
+    before = tags()
+    assert cli.json(*TAG).code == 1
+    assert (cli.json("runs", "list").json["items"], tags()) == ([], before)
 
 
 def test_an_interrupted_run_is_resumed(cli: Cli, sandbox: Any, tags: Any) -> None:
