@@ -204,7 +204,9 @@ def test_what_a_resume_decides_by_reading_is_journaled(
     cli.json(*TAG[:1], known["web-02"], *TAG[3:])
     for name in ("web-03", "web-04"):
         sandbox.set_state("222222222222", "eu-west-1", known[name], "terminated")
-    name = path.name.removesuffix(".jsonl")
+    name, cut = path.name.removesuffix(".jsonl"), path.read_bytes()
+    assert cli.json("runs", "resume", name, "--dry-run").code == 3
+    assert path.read_bytes() == cut
     resumed = cli.json("runs", "resume", name, "--yes")
     wanted = {"web-01": "drifted", "web-02": "unchanged", "web-03": "drifted", "web-04": "drifted"}
     assert {name: item["outcome"] for name, item in resumed.items().items()} == wanted
@@ -246,7 +248,9 @@ def test_a_run_that_lost_only_its_end_gets_one(cli: Cli, sandbox: Any, tags: Any
     lines = path.read_bytes().splitlines(keepends=True)
     assert b'"record":"end"' in lines[-1]
     path.write_bytes(b"".join(lines[:-1]))
-    before = tags()
+    before, content = tags(), path.read_bytes()
+    assert cli.json("runs", "resume", "last", "--dry-run").code == 0
+    assert path.read_bytes() == content, "not even that there is nothing to do"
     resumed = cli.json("runs", "resume", "last", "--yes", "--max-changes", "0")
     assert (resumed.code, resumed.json["status"]) == (0, "success"), "looking again is no change"
     assert cli.json("runs", "list").json["items"][0]["status"] == "success"
