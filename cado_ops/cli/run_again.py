@@ -41,7 +41,8 @@ def undo_run(ctx: typer.Context, run_name: Run, *, flags: dict[str, Any]) -> int
     def body(session: Session) -> Report:
         guards = guards_of(session)
         record = _trusted(session, run_name)
-        _must_be_idle(record)
+        if is_open(record.path):
+            raise RefusedError(f"the run {record.run_id} is still at work", "wait for it, or end that process")
         undone = still_undone(record, _undos(session, record.run_id))
         session.command = "runs undo"
         caller = _same_caller(session, record)
@@ -70,13 +71,9 @@ def resume_run(ctx: typer.Context, run_name: Run, *, flags: dict[str, Any]) -> i
 
     def body(session: Session) -> Report:
         guards = guards_of(session)
-        record = _trusted(session, run_name)
-        if guards.dry_run:
-            # Nothing is changed on disk, not even a lock.
-            _must_be_idle(record)
-            return _resume(session, guards, None, record)
-        # From here on nobody else can resume it.
-        journal, record = Journal.reopen(record.path, session.world.now)
+        path = _trusted(session, run_name).path
+        # From here on nobody else can resume it; nothing is written before it is confirmed.
+        journal, record = Journal.reopen(path, session.world.now)
         try:
             return _resume(session, guards, journal, record)
         finally:
@@ -85,8 +82,7 @@ def resume_run(ctx: typer.Context, run_name: Run, *, flags: dict[str, Any]) -> i
     return run("runs resume", flags, ctx.obj, body)
 
 
-def _resume(session: Session, guards: Guards, journal: Journal | None, record: RunRecord) -> Report:
-    """``journal`` is None in a dry run alone."""
+def _resume(session: Session, guards: Guards, journal: Journal, record: RunRecord) -> Report:
     if record.torn:
         session.warn(f"{record.path.name}: the last line was torn by a crash; a resume keeps it as a remark")
     caller = _same_caller(session, record)
@@ -134,7 +130,6 @@ def _resume(session: Session, guards: Guards, journal: Journal | None, record: R
     planned_now = [changes[key] for key in unplanned if now.unread(changes[key]) is None]
 
     def reopened(proposal: Proposal) -> Journal:
-        assert journal is not None
         journal.hold_room()
         argv = header_of(session, {})["argv"]
         journal.write("resume", started=stamp(session.world.now()), caller=caller.as_json(), argv=argv)
@@ -143,7 +138,7 @@ def _resume(session: Session, guards: Guards, journal: Journal | None, record: R
 
     report = carry_out(session, proposal, guards, lambda cell: now.seen.read_at[cell], reopened)
     cut_off = record.end is None or record.end.get("status") == Status.INTERRUPTED
-    if journal is not None and not proposal.planned and (decided or cut_off):
+    if not guards.dry_run and not proposal.planned and (decided or cut_off):
         # Nothing is left to be done, and that is the end of the run.
         write_end(reopened(proposal), report, session.world.now())
     report.run_id = record.run_id
@@ -174,11 +169,6 @@ def _undone_before(session: Session, undo: RunRecord) -> dict[Key, Any]:
     path = undo.path.with_name(f"{run_id}{undo.path.suffix}")
     run = read_run(path) if path.is_file() else RunRecord(path)
     return still_undone(run, [each for each in _undos(session, run_id) if each.run_id != undo.run_id])
-
-
-def _must_be_idle(record: RunRecord) -> None:
-    if is_open(record.path):
-        raise RefusedError(f"the run {record.run_id} is still at work", "wait for it, or end that process")
 
 
 def _trusted(session: Session, name: str) -> RunRecord:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import signal
@@ -13,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from cado_ops.errors import LocalError
 from cado_ops.journal import Journal, read_run
 from cado_ops.sandbox import apply_environment
 from tests.functional.conftest import IN_PROD, Cli
@@ -163,7 +165,9 @@ def test_what_a_resume_decides_by_reading_is_journaled(
     cli.json(*TAG[:1], known["web-02"], *TAG[3:])
     for name in ("web-03", "web-04"):
         sandbox.set_state("222222222222", "eu-west-1", known[name], "terminated")
-    name = path.name.removesuffix(".jsonl")
+    name, cut = path.name.removesuffix(".jsonl"), path.read_bytes()
+    assert cli.json("runs", "resume", name, "--dry-run").code == 3
+    assert path.read_bytes() == cut
     resumed = cli.json("runs", "resume", name, "--yes")
     wanted = {"web-01": "drifted", "web-02": "unchanged", "web-03": "drifted", "web-04": "drifted"}
     assert {name: item["outcome"] for name, item in resumed.items().items()} == wanted
@@ -205,7 +209,9 @@ def test_a_run_that_lost_only_its_end_gets_one(cli: Cli, sandbox: Any, tags: Any
     lines = path.read_bytes().splitlines(keepends=True)
     assert b'"record":"end"' in lines[-1]
     path.write_bytes(b"".join(lines[:-1]))
-    before = tags()
+    before, content = tags(), path.read_bytes()
+    assert cli.json("runs", "resume", "last", "--dry-run").code == 0
+    assert path.read_bytes() == content, "not even that there is nothing to do"
     resumed = cli.json("runs", "resume", "last", "--yes", "--max-changes", "0")
     assert (resumed.code, resumed.json["status"]) == (0, "success"), "looking again is no change"
     assert cli.json("runs", "list").json["items"][0]["status"] == "success"
@@ -259,6 +265,52 @@ def test_expired_credentials_then_resume(cli: Cli, sandbox: Any, tags: Any) -> N
     resumed = cli.json("runs", "resume", cut.json["run_id"], "--yes")
     assert resumed.code == 0
     assert tags()["web-01"]["CadoResponseSSMEnabled"] == "True"
+
+
+def test_a_disk_that_fills_up_in_the_middle(
+    cli: Cli, sandbox: Any, tags: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Even the room that was held is used up: nothing more is begun, and the way on is named."""
+    write = os.write
+
+    def full(fd: int, data: bytes) -> int:
+        if data.startswith(b'{"record":'):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return write(fd, data)
+
+    sent: list[str] = []
+
+    def fill(request: Any) -> None:
+        if request.action == "CreateTags":
+            sent.append(request.action)
+            monkeypatch.setattr(os, "write", full)
+
+    sandbox.intercept = fill
+    cut = cli.json(*TAG)
+    error = cut.json["failures"][0]["error"]
+    assert (cut.code, sent) == (1, ["CreateTags"])
+    assert "changes may have been made" in error["message"]
+    assert error["hint"].endswith(f"cado-ops runs resume {cut.json['run_id']}")
+    still_full = cli.json("runs", "resume", "last", "--yes")
+    assert still_full.code == 1
+    assert "cado-ops runs resume" in still_full.json["failures"][0]["error"]["hint"]
+    sandbox.intercept = None
+    monkeypatch.setattr(os, "write", write)
+    assert cli.json("runs", "resume", "last", "--yes").json["summary"]["changed"] == 4
+    assert tags()["web-01"]["CadoResponseSSMEnabled"] == "True"
+    assert cli("runs", "show", "last", "--verify").code == 0
+
+
+def test_a_disk_without_room_for_the_plan_leaves_no_run(
+    cli: Cli, tags: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(self: Journal) -> None:
+        raise LocalError("No space left on device")
+
+    monkeypatch.setattr(Journal, "hold_room", full)
+    before = tags()
+    assert cli.json(*TAG).code == 1
+    assert (cli.json("runs", "list").json["items"], tags()) == ([], before)
 
 
 def test_an_interrupted_run_is_resumed(cli: Cli, sandbox: Any, tags: Any) -> None:

@@ -214,7 +214,7 @@ def test_undo_of_a_grant_that_is_gone(cli: Cli, grants: Any) -> None:
     assert cli.json("runs", "undo", run, "--dry-run").code == 0
 
 
-def test_a_run_that_found_the_grant_there_has_nothing_to_undo(cli: Cli, grants: Any) -> None:
+def test_a_run_leaves_alone_what_was_there_before(cli: Cli, grants: Any) -> None:
     """Another run's grant is not this run's to end."""
     cli.json(*GRANT)
     cli.json("kms", "grant", *KEYS, "--case", "A", "--yes")

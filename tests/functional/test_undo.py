@@ -6,6 +6,10 @@ from typing import Any
 
 import pytest
 
+from cado_ops.journal import Journal, read_run
+from cado_ops.model import ErrorInfo
+from cado_ops.plan.change import from_record
+from cado_ops.plan.undo import undo_unread
 from tests.functional.conftest import EU, IN_PROD, PROD, ROLE, STAGING, Cli, Terminal
 
 ALL_PROD = ("--filter", "tag:Env=prod", *IN_PROD, "--yes")
@@ -204,6 +208,40 @@ class TestUndoneBefore:
         }  # fmt: skip
         assert tags()["web-01"]["CadoResponseSSMEnabled"] == "True"
         assert "CadoResponseSSMEnabled" not in tags()["web-02"]
+
+    def test_an_undo_that_is_resumed_knows_the_others(self, cli: Cli, sandbox: Any, tags: Any) -> None:
+        """What it could not read was put back by another undo meanwhile, and set again by somebody."""
+        first = cli.json("tag-instances", *self.WEB).json["run_id"]
+        sandbox.intercept = lambda request: (
+            request.error("UnauthorizedOperation", "You are not authorized to perform this operation.", 403)
+            if request.action == "DescribeInstances"
+            else None
+        )
+        assert cli.json("runs", "undo", first, "--yes").json["run_id"] is None, "nothing could be done at all"
+        sandbox.intercept = None
+        (path,) = cli.runs()
+        # The same undo as of a run of two accounts, of which only one was read.
+        unread = self.unread_undo(cli, path)
+        assert undo(cli, run=first).code == 0
+        cli.json("tag-instances", *self.WEB)
+        resumed = cli.json("runs", "resume", unread, "--yes")
+        assert {item["outcome"] for item in resumed.json["items"]} == {"skipped"}
+        assert tags()["web-01"]["CadoResponseSSMEnabled"] == "True"
+
+    @staticmethod
+    def unread_undo(cli: Cli, path: Any) -> str:
+        """An undo that was cut off right after its plan, having read nothing."""
+        run = read_run(path)
+        run_id = f"{run.run_id[:-6]}ffffff"
+        journal = Journal(cli.journal, run_id)
+        of_the_line = ("record", "n", "at", "prev", "hash")
+        header = {key: value for key, value in run.header.items() if key not in of_the_line}
+        journal.write("run", **header | {"run_id": run_id, "command": "runs undo", "undoes": run.run_id})
+        error = ErrorInfo("AccessDenied", "words")
+        changes = [undo_unread(from_record(line), error).as_record() for line in run.plan]
+        journal.write("plan", account=PROD, region=EU, changes=changes)
+        journal.close()
+        return run_id
 
     def test_an_undo_that_was_undone_does_not_count(self, cli: Cli, tags: Any) -> None:
         before = tags()
