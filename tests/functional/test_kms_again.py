@@ -42,8 +42,9 @@ def prepare(cli: Cli, command: str, tmp_path: Path) -> tuple[str, ...]:
     return ("runs", "undo", run, "--yes")
 
 
-@pytest.mark.parametrize("torn", [False, True], ids=["before", "torn"])
-@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize(
+    ("command", "torn"), [*((each, False) for each in COMMANDS), ("prolong", True), ("undo of retire", True)]
+)
 def test_cut_off_and_resumed(
     cli: Cli, sandbox: Any, grants: Any, lose_power: Any, tmp_path: Path, command: str, torn: bool
 ) -> None:
