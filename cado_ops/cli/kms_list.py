@@ -43,7 +43,7 @@ def list_grants(ctx: typer.Context, *, flags: dict[str, Any]) -> int:
             raise UsageError("--retirable asks for accounts and regions, not for keys")
         assert session.scope is not None
         # Everything the user typed is checked: only now AWS's SDK is loaded.
-        from cado_ops.cli.kms import reader_of
+        from cado_ops.cli.kms_proposal import reader_of
 
         reader = reader_of(session)
         seen = reader.retirable_cells() if retirable else reader.keys(selection)

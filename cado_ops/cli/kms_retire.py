@@ -60,7 +60,7 @@ def retire(ctx: typer.Context, grants: Grants = None, *, flags: dict[str, Any]) 
         assert session.scope is not None
         plan_file(session, guards)
         # Everything the user typed is checked: only now AWS's SDK is loaded.
-        from cado_ops.cli.kms import proposal_of, reader_of
+        from cado_ops.cli.kms_proposal import proposal_of, reader_of
         from cado_ops.workflow.grants import propose_retirements
 
         reader = reader_of(session)
