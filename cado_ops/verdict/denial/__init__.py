@@ -67,6 +67,7 @@ def _clearness(errors: list[Told]) -> tuple[int, int]:
             part is not None
             for part in (told.principal, told.resource, told.explicit, told.policy_arn, told.encoded)
         )
+        + (told.denied_by != UNKNOWN)
         + sum("\n" not in part and " " not in part for part in (told.principal or " ", told.resource or " "))
         for told in errors
     )

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from cado_ops.verdict.denial.lookup import bare
+from cado_ops.verdict.denial.lookup import CODES, COMMON, bare
 from cado_ops.verdict.denial.model import NOTHING, Around
 
 _DEPTH = 12
@@ -105,6 +105,10 @@ def _object(value: dict[str, Any], around: Around, depth: int, nodes: list[int])
         (lower[key] for key in _MESSAGE_KEYS if key in lower and isinstance(value[lower[key]], str)), None
     )
     skip: set[str] = set()
+    if code is not None and "errorcode" not in lower and "__type" not in lower and "event" not in lower:
+        # An API of anybody's answers with a code and a message.
+        own = CODES if "Message" in value else CODES - COMMON
+        code = code if bare(code) in own else None
     if code is not None and " " not in code.strip() and (message_key or "errorcode" in lower):
         skip = {key for key in (message_key, *(lower[each] for each in _CODE_KEYS if each in lower)) if key}
         reason = value.get("Reason") or value.get("reason")

@@ -14,7 +14,7 @@ from typing import Literal
 
 from cado_ops.verdict.denial.grammar import Denial, denials
 from cado_ops.verdict.denial.known_acquisition import PLAIN_STATUSES, STATUSES
-from cado_ops.verdict.denial.lookup import BY_CODE, CODES, PHRASES, action_of, bare
+from cado_ops.verdict.denial.lookup import BY_CODE, CODES, COMMON, PHRASES, action_of, bare
 from cado_ops.verdict.denial.model import Told
 
 _NEAR = 500  # characters between the parts of one error
@@ -47,6 +47,8 @@ _STATUS = re.compile(
     r"(?P<told>[A-Z][A-Za-z]{4,20}(?:\s[A-Z][a-z]{2,10}){0,2})"
 )
 _INSTANCE_NEAR = re.compile(r"(?<![\w-])(m?i-(?:[0-9a-f]{17}|[0-9a-f]{8}))(?!\w)")
+
+_OWN_CODES = CODES - COMMON
 
 Kind = Literal["frame", "denial", "generic", "encoded", "known", "status", "code", "trailing"]
 
@@ -100,7 +102,7 @@ def _codes(text: str) -> Iterator[_Mark]:
             yield _Mark(field.start(), field.end(), kind, value=code)
     for word in _BARE_CODE.finditer(text):
         code = word["code"]
-        if code in CODES and _stands_as_code(text, word.start(), word.end(), code):
+        if code in _OWN_CODES and _stands_as_code(text, word.start(), word.end(), code):
             yield _Mark(word.start(), word.end(), "code", value=code)
     for reason in _REASON.finditer(text):
         if reason["code"] in CODES:
@@ -135,7 +137,9 @@ def _joins(error: Told, mark: _Mark) -> bool:
     match mark.kind:
         case "frame":
             # A traceback names the class first: AccessDeniedException: An error occurred (AccessDeniedException) …
-            return not error.content and error.operation is None and error.encoded is None
+            bare_code = mark.match is not None and bare(mark.match["code"])
+            same = not error.code or not bare_code or error.code == bare_code
+            return same and not error.content and error.operation is None and error.encoded is None
         case "denial":
             return not error.denial and (error.known is None or error.generic)
         case "generic":
@@ -182,8 +186,10 @@ def _add(error: Told, mark: _Mark, text: str) -> None:
     elif mark.kind == "generic" and match is not None:
         error.generic, error.action = True, error.action or match["action"]
     elif mark.kind == "encoded" and match is not None:
-        error.encoded = (match["message"] or "").replace("\n", "") or None
         error.generic = True
+        error.encoded = (match["message"] or "").replace("\n", "") or None
+        if error.encoded is None or text.startswith(("...", "…"), match.end()):
+            error.encoded, error.decoded = None, "The encoded message is cut short here: paste it whole."
     elif mark.kind == "known" and match is not None:
         _add_known(error, mark, match)
     elif mark.kind == "status":

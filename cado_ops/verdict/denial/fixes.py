@@ -10,9 +10,9 @@ import re
 import shlex
 from dataclasses import dataclass
 
-from cado_ops.arns import ACCOUNT_ID, PARTITION, parse_instance, parse_key, parse_region
+from cado_ops.arns import ACCOUNT_ID, PARTITION, parse_disk, parse_instance, parse_key, parse_region
 from cado_ops.errors import UsageError
-from cado_ops.model import InstanceRef, ResourceRef
+from cado_ops.model import InstanceRef, Kind, ResourceRef
 
 _ARN = re.compile(
     rf"arn:({PARTITION}):([a-z0-9-]{{1,40}}):([a-z0-9-]{{0,30}}):({ACCOUNT_ID}|aws|):(.{{1,1100}})", re.DOTALL
@@ -54,6 +54,18 @@ def key(text: str | None) -> ResourceRef | None:
         return None
 
 
+def disk(text: str | None) -> ResourceRef | None:
+    """What leads to a key: an instance, a volume or a snapshot, by id or ARN."""
+    if found := instance(text):
+        return ResourceRef(Kind.INSTANCE, found.instance_id, found.account, found.region)
+    for kind in (Kind.VOLUME, Kind.SNAPSHOT):
+        try:
+            return parse_disk(text or "", kind, "")
+        except UsageError:
+            continue
+    return None
+
+
 def region(text: str | None) -> str | None:
     try:
         return parse_region(text or "", "")
@@ -75,11 +87,11 @@ def tag_command(found: InstanceRef, account: str | None, in_region: str | None, 
 def grant_command(
     found: ResourceRef, name: str, in_region: str | None, account: str | None, case: str | None
 ) -> str:
-    """``cado-ops kms grant`` for one key, in the account that owns it."""
+    """``cado-ops kms grant`` for one key, or for the keys of one disk or instance."""
     return _command(
         "kms",
         "grant",
-        "--key",
+        f"--{found.kind}" if found.kind is Kind.KEY else f"--{found.kind}-id",
         name,
         account=found.account or account,
         region=found.region or region(in_region),

@@ -34,6 +34,10 @@ def grant_for(told: Told, case: str | None) -> tuple[str | None, str]:
             " The key is one that AWS manages: nobody can grant it, and inside its account nobody needs to.",
         )
     key = fixes.key(resource)
+    if key is None and (disk := fixes.disk(resource)) is not None:
+        return fixes.grant_command(disk, disk.id, told.region, told.account, case), (
+            " The key is found by the disk. If it is aws/ebs, which AWS manages, nothing is granted."
+        )
     if key is None or resource is None:
         return None, (
             " The text does not name the key. cado-ops kms grant finds it by the disk: with --instance-id, "

@@ -12,6 +12,21 @@ from cado_ops.verdict.denial.model import Known
 KNOWN = (*ACQUISITION, *ACCESS)
 BY_CODE = {code: known for known in reversed(KNOWN) for code in known.codes}
 CODES = frozenset(BY_CODE) | DENIED_CODES | {"OperationNotPermitted", "UnmodifiableEntity"}
+# Words that other programs use for errors of theirs: AWS's only where something of AWS's stands around them.
+COMMON = frozenset(
+    {
+        "AuthorizationError", "Blocked", "ConflictException", "ConnectTimeoutError", "ConnectionClosedError",
+        "DoesNotExistException", "IncorrectState", "InternalError", "InternalFailure", "InternalServerError",
+        "InternalServerException", "InvalidFilter", "InvalidID", "InvalidInputException", "InvalidParameter",
+        "InvalidParameterException", "InvalidRequest", "InvalidRequestException", "InvalidSecurity",
+        "LimitExceeded",
+        "LimitExceededException", "MissingParameter", "NotAuthorized", "NotAuthorizedException", "NotFoundException",
+        "OperationNotPermitted", "ReadTimeoutError", "ResourceNotFoundException", "ServiceUnavailable",
+        "ServiceUnavailableException", "SlowDown", "Throttling", "TooManyRequestsException", "UnauthorizedAccess",
+        "UnauthorizedException", "Unavailable", "UnknownParameter", "ValidationError", "ValidationException",
+        "DisabledException", "ProxyConnectionError",
+    }
+)  # fmt: skip
 
 
 class Phrase(NamedTuple):

@@ -24,7 +24,7 @@ def explain_one(told: Told, case: str | None) -> Explanation:
     told.action = told.action or action_of(told.operation)
     if told.denial or told.explicit is not None:
         return by_policy(told, case)
-    if told.encoded:
+    if told.encoded or (told.decoded and not told.denial):
         return _encoded(told)
     if told.status is not None:
         return _status(told, case)
