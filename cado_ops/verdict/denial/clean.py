@@ -16,7 +16,7 @@ _LINE_ENDS = re.compile("\r\n?|[\x85\u2028\u2029]")
 _BLANKS = re.compile("[\u00a0\u1680\u2000-\u200a\u202f\u205f\u3000]")
 _QUOTES = str.maketrans({"“": '"', "”": '"', "„": '"', "‘": "'", "’": "'"})
 # Terraform, rich and mail draw a line before each line of a message; rich one behind it, too.
-_FRAME = re.compile(r"^[ \t]{0,40}[│┃|╷╵>╎]{1,3}[ \t]?|[ \t]{0,200}[│┃]$", re.MULTILINE)
+_FRAME = re.compile(r"^[ \t]{0,40}[│┃|╷╵>╎]{1,3}[ \t]?|[│┃]$", re.MULTILINE)
 _ESCAPED_QUOTE = re.compile(r"\\{1,16}([\"'/])")
 _ESCAPED_BLANK = re.compile(r"\\{1,16}[nrt](?![A-Za-z]{0,40}\\)")
 _ESCAPED_CODE = re.compile(r"\\{1,16}u00([2-7][0-9a-fA-F])")

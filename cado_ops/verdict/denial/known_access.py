@@ -194,7 +194,7 @@ ACCESS = (
         "runs it decides; on an instance under investigation leave the protection in place.",
         (),
         (r"The instance '(?P<instance>i-[0-9a-f]{8,17})' may not be (?:stopped|terminated)",
-         r"'arn:[^'\n]{1,400}' cannot be deleted because deletion protection is enabled",
+         r"'arn:[^'\n]{1,400}+' cannot be deleted because deletion protection is enabled",
          r"Cannot perform the operation on the protected (?:role|policy|user)",
          r"is only modifiable by AWS"),
     ),

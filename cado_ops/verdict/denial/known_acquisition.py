@@ -30,7 +30,7 @@ ACQUISITION = (
         "account or region than the instance's. A missing tag says something else (AccessDeniedException), and "
         "neither tag nor grant mends this; disk acquisition needs no agent.",
         (),
-        (rf"Instances? ?\[\[?(?:{_ID}|[^\]\n]{{0,400}})[^\]\n]{{0,2000}}\]\]? not in a valid state"
+        (rf"Instances? ?\[\[?(?:{_ID})?[^\]\n]{{0,400}}+\]\]? not in a valid state"
          r"(?: for account:? ?(?P<account>[0-9]{12}|))?",
          rf"(?<![\w-]){_ID} is not connected\."),
     ),
@@ -90,7 +90,7 @@ ACQUISITION = (
         ("KMSKeyNotAccessibleFault", "InvalidKmsKeyId", "DEPENDENCY_ACCESS_DENIED"),
         (r"Given key ID is not accessible", r"The specified KMS key is not accessible",
          r"You must have DescribeKey permissions on the default CMK",
-         r"(?:KMS key|key) \[(?:" + _ARN + r"|[^\]\n]{0,300})\] does not exist, is not enabled or you do not"
+         r"(?:KMS key|key) \[(?:" + _ARN + r"|[^\]\n]{0,300}+)\] does not exist, is not enabled or you do not"
          r" have permissions",
          r"KMS key does not exist, is not enabled or you do not have permissions to access it"),
     ),
@@ -178,7 +178,7 @@ ACQUISITION = (
          "InvalidID", "SNAPSHOT_NOT_FOUND", "IMAGE_NOT_FOUND", "GRANT_NOT_FOUND", "DEPENDENCY_RESOURCE_NOT_FOUND",
          "INVALID_SNAPSHOT_ID", "NoSuchEntity", "NoSuchEntityException", "ResourceNotFoundException",
          "NotFoundException", "DoesNotExistException"),
-        (r"The instance IDs? '(?P<instance>i-[0-9a-f]{8,17})[^'\n]{0,2000}' (?:does|do) not exist",
+        (r"The instance IDs? '(?P<instance>i-[0-9a-f]{8,17})[^'\n]{0,400}+' (?:does|do) not exist",
          r"The (?:volume|snapshot) '(?P<resource>(?:vol|snap)-[0-9a-f]{8,17})' does not exist"),
     ),
     Known(

@@ -16,15 +16,14 @@ CODES = frozenset(BY_CODE) | DENIED_CODES | {"OperationNotPermitted", "Unmodifia
 COMMON = frozenset(
     {
         "AuthorizationError", "Blocked", "ConflictException", "ConnectTimeoutError", "ConnectionClosedError",
-        "DoesNotExistException", "IncorrectState", "InternalError", "InternalFailure", "InternalServerError",
-        "InternalServerException", "InvalidFilter", "InvalidID", "InvalidInputException", "InvalidParameter",
-        "InvalidParameterException", "InvalidRequest", "InvalidRequestException", "InvalidSecurity",
-        "LimitExceeded",
-        "LimitExceededException", "MissingParameter", "NotAuthorized", "NotAuthorizedException", "NotFoundException",
-        "OperationNotPermitted", "ReadTimeoutError", "ResourceNotFoundException", "ServiceUnavailable",
-        "ServiceUnavailableException", "SlowDown", "Throttling", "TooManyRequestsException", "UnauthorizedAccess",
-        "UnauthorizedException", "Unavailable", "UnknownParameter", "ValidationError", "ValidationException",
-        "DisabledException", "ProxyConnectionError",
+        "DisabledException", "DoesNotExistException", "IncorrectState", "InternalError", "InternalFailure",
+        "InternalServerError", "InternalServerException", "InvalidFilter", "InvalidID", "InvalidInputException",
+        "InvalidParameter", "InvalidParameterException", "InvalidRequest", "InvalidRequestException",
+        "InvalidSecurity", "LimitExceeded", "LimitExceededException", "MissingParameter", "NotAuthorized",
+        "NotAuthorizedException", "NotFoundException", "OperationNotPermitted", "ProxyConnectionError",
+        "ReadTimeoutError", "ResourceNotFoundException", "ServiceUnavailable", "ServiceUnavailableException",
+        "SlowDown", "Throttling", "TooManyRequestsException", "UnauthorizedAccess", "UnauthorizedException",
+        "Unavailable", "UnknownParameter", "ValidationError", "ValidationException",
     }
 )  # fmt: skip
 

@@ -7,7 +7,7 @@ import re
 from cado_ops.verdict.denial import fixes
 from cado_ops.verdict.denial.model import Told
 
-_HARMLESS = re.compile(r"[\w+=,.@:/*<>-]+(?: [\w+=,.@:/*<>-]+){0,3}", re.ASCII)
+_HARMLESS = re.compile(r"[\w+=,.@:/*<>-]{1,240}+(?: [\w+=,.@:/*<>-]{1,240}+){0,3}", re.ASCII)
 
 
 def named(text: str, limit: int = 120) -> str:
