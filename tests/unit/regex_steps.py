@@ -209,6 +209,8 @@ def _varies(nodes: Any) -> bool:
         if kind in (c.MAX_REPEAT, c.MIN_REPEAT, c.POSSESSIVE_REPEAT):
             if value[1] - value[0] > 1 or _varies(value[2]):
                 return True
-        elif (kind is c.SUBPATTERN and _varies(value[3])) or (kind is c.BRANCH and any(_varies(branch) for branch in value[1])):
+        elif (kind is c.SUBPATTERN and _varies(value[3])) or (
+            kind is c.BRANCH and any(_varies(branch) for branch in value[1])
+        ):
             return True
     return False

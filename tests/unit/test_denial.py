@@ -519,3 +519,9 @@ def test_causes_are_sentences():
     for known in KNOWN:
         assert re.fullmatch(r"[A-Z].*\.", known.cause), known.cause
         assert "  " not in known.cause
+
+
+def test_kinds_are_those_of_the_reference():
+    reference = (Path(__file__).resolve().parents[2] / "docs" / "reference.md").read_text(encoding="utf-8")
+    seen = {expected[0] for expected in EXPECTED} | {row[1][0] for row in DENIALS} | {row[3] for row in OTHERS}
+    assert [kind for kind in sorted(seen) if f"`{kind}`" not in reference] == []

@@ -12,16 +12,24 @@ from cado_ops.verdict.denial import clean, decoded
 from cado_ops.verdict.denial.events import Piece, pieces
 from cado_ops.verdict.denial.finding import find
 from cado_ops.verdict.denial.known_acquisition import STATUSES
-from cado_ops.verdict.denial.lookup import BY_CODE, CODES
+from cado_ops.verdict.denial.lookup import BY_CODE, CODES, may_be_one
 from cado_ops.verdict.denial.meaning import explain_one
-from cado_ops.verdict.denial.model import UNKNOWN, Explanation, Told
+from cado_ops.verdict.denial.model import UNKNOWN, Around, Explanation, Told
 
 __all__ = ["UNKNOWN", "Explanation", "Told", "explain", "read"]
 
 
 def read(text: str) -> list[Told]:
     """Every error in a pasted text, in order, repeats included. None found: one that says nothing."""
-    found = [told for piece in pieces(clean.visible(text)) for told in _of_piece(piece)]
+    found: list[Told] = []
+    for piece in pieces(clean.visible(text)):
+        told = _of_piece(piece)
+        if found and told and _begins(found[-1], told[0]):
+            # "An error occurred (…) when calling the … operation: " and then its message as JSON.
+            before = found.pop()
+            told[0].surrounded(Around(code=before.code, action=before.action))
+            told[0].operation = told[0].operation or before.operation
+        found += told
     return found or [Told()]
 
 
@@ -31,6 +39,12 @@ def explain(errors: Iterable[Told], case: str | None = None) -> list[Explanation
     ``case`` goes into the commands that take one.
     """
     return list(dict.fromkeys(explain_one(told, case) for told in errors))
+
+
+def _begins(before: Told, told: Told) -> bool:
+    """Whether what came before is the beginning of this error: a code or an operation, and no more."""
+    same = may_be_one(told.code, before.code) and told.operation in (None, before.operation)
+    return same and not before.content and told.content and (before.code or before.operation) is not None
 
 
 def _of_piece(piece: Piece) -> list[Told]:

@@ -19,7 +19,7 @@ _QUOTES = str.maketrans({"“": '"', "”": '"', "„": '"', "‘": "'", "’": 
 _FRAME = re.compile(r"^[ \t]{0,40}[│┃|╷╵>╎]{1,3}[ \t]?|[│┃]$", re.MULTILINE)
 _ESCAPED_QUOTE = re.compile(r"\\{1,16}([\"'/])")
 _ESCAPED_BLANK = re.compile(r"\\{1,16}[nrt](?![A-Za-z]{0,40}\\)")
-_ESCAPED_CODE = re.compile(r"\\{1,16}u00([2-7][0-9a-fA-F])")
+_ESCAPED_CODE = re.compile(r"\\{1,16}(?:u00|x)([0-7][0-9a-fA-F])")
 _GAP = re.compile(r"[ \t]{0,400}\n[ \t\n]{0,400}|[ \t]{2,400}|\t")
 
 
@@ -37,7 +37,7 @@ def unescaped(text: str) -> str:
     if "\\" in text:
         text = _ESCAPED_CODE.sub(lambda match: chr(int(match[1], 16)), text)
         text = _ESCAPED_QUOTE.sub(r"\1", _ESCAPED_BLANK.sub("\n", text))
-    return text
+    return visible(text)
 
 
 def flowing(text: str) -> str:

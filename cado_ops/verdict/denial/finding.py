@@ -14,7 +14,7 @@ from typing import Literal
 
 from cado_ops.verdict.denial.grammar import Denial, denials
 from cado_ops.verdict.denial.known_acquisition import PLAIN_STATUSES, STATUSES
-from cado_ops.verdict.denial.lookup import BY_CODE, CODES, COMMON, PHRASES, action_of, bare
+from cado_ops.verdict.denial.lookup import BY_CODE, CODES, COMMON, PHRASES, action_of, bare, may_be_one
 from cado_ops.verdict.denial.model import Told
 
 _NEAR = 500  # characters between the parts of one error
@@ -137,9 +137,10 @@ def _joins(error: Told, mark: _Mark) -> bool:
     match mark.kind:
         case "frame":
             # A traceback names the class first: AccessDeniedException: An error occurred (AccessDeniedException) …
-            bare_code = mark.match is not None and bare(mark.match["code"])
-            same = not error.code or not bare_code or error.code == bare_code
-            return same and not error.content and error.operation is None and error.encoded is None
+            # One that was caught and raised again stands in its own frame.
+            found = mark.match
+            code, operation = (bare(found["code"]), found["operation"] or found["go"]) if found else (None, None)
+            return may_be_one(error.code, code) and not error.content and error.operation in (None, operation)
         case "denial":
             return not error.denial and (error.known is None or error.generic)
         case "generic":
@@ -159,7 +160,7 @@ def _joins(error: Told, mark: _Mark) -> bool:
         case "code":
             if error.content or error.encoded:
                 return error.code == mark.value and not error.denial
-            return error.code in (None, mark.value) or (error.operation is not None and error.code is None)
+            return may_be_one(error.code, str(mark.value))
     return False
 
 

@@ -44,7 +44,7 @@ _THROUGH = re.compile(
     r"\stransitively\sthrough\s(?:an?|the)\s(?P<type>[A-Za-z\s-]{3,40}?(?:policy|boundary)\b)", re.I
 )
 _POLICY_ARN = re.compile(
-    r"(?:,?\swith\spolicy\sARN)?\s?[:(]?\s?[\"'`]?(?P<arn>arn:[a-z0-9-]{1,30}:[^\s\"'`,;)]{1,600})", re.IGNORECASE
+    r"(?:,?\swith\spolicy\sARN)?\s?[:(]?\s?[\"'`]?(?P<arn>arn:[a-z0-9-]{1,30}:[^\s\"'`;)<]{1,600})", re.IGNORECASE
 )
 # Names of IAM stand behind what they are: "role NAME", "policy NAME", "instance profile NAME".
 _NAMED = re.compile(
@@ -79,7 +79,7 @@ class Denial:
 
 def policy_type(words: str | None) -> str:
     """``denied_by`` for AWS's words: "an identity-based policy", "permissions boundary"."""
-    lower = (words or "").lower()
+    lower = " ".join((words or "").lower().split())
     return next((kind for word, kind in _TYPES if word in lower), UNKNOWN)
 
 
@@ -143,7 +143,7 @@ def _rest(text: str, begin: int, match: re.Match[str], limit: int, principal: st
         if through := _THROUGH.match(after, end):
             because, end = " ".join(through[0].split()), through.end()
         if policy := _POLICY_ARN.match(after, end):
-            arn, end = policy["arn"].rstrip(".:"), policy.end()
+            arn, end = policy["arn"].rstrip(".:,"), policy.end()
     elif context and context["either"]:
         because = "the key is not there, or its policy does not let you in"
     elif context and context["other"]:
@@ -175,7 +175,7 @@ def _resource(text: str, whole: bool, named: re.Match[str]) -> tuple[str | None,
         return arn[0].rstrip(".,;)]}"), arn.end()
     if of_iam := _NAMED.match(text):
         return " ".join(of_iam[0].split()).rstrip("."), of_iam.end()
-    if named["colon"] and (word := re.match(r"[^\s\"'`]{1,300}", text)):
+    if named["colon"] and (word := re.match(r"[^\s\"'`<]{1,300}", text)):
         return word[0].rstrip(".,;)") or None, word.end()
     return None, 0
 

@@ -74,6 +74,11 @@ def action_of(operation: str | None) -> str | None:
     return f"{service}:{operation}" if service else None
 
 
+def may_be_one(code: str | None, other: str | None) -> bool:
+    """Whether two codes may be of one error: services call a denial by several names."""
+    return code is None or other is None or code == other or {code, other} <= DENIED_CODES
+
+
 def bare(code: str | None) -> str | None:
     """A code without what CloudTrail and the JSON protocols put around it: Client.…, …#…, …:http://…"""
     if code is None:
