@@ -272,6 +272,43 @@ def test_who_and_on_what(text: str, principal: str | None, resource: str | None)
     assert (item["principal"], item["resource"]) == (principal, resource)
 
 
+CONSOLE = [
+    # AWS Management Console: the box that "Access denied" opens, copied in several ways.
+    (f"Access denied to ssm:SendCommand\nYou don't have permission to ssm:SendCommand. To request access, copy the "
+     "following text and send it to your AWS administrator. Learn more about troubleshooting access denied errors.\n"
+     f"User: {USER}\nAction: ssm:SendCommand\nOn resource(s): {INSTANCE}\nContext: no identity-based policy allows the "
+     "action", ("missing-tag", "ssm:SendCommand", INSTANCE, USER, "identity-policy", False)),
+    (f"User: {CADO}\nService: iam\nAction: GetAccountSummary\nOn resource(s): *\nContext: no identity-based policy "
+     "allows the iam:GetAccountSummary action",
+     ("not-allowed", "iam:GetAccountSummary", "*", CADO, "identity-policy", False)),
+    (f"User: {USER}Action: servicecatalog:ListApplicationsOn resource(s): arn:aws:servicecatalog:ap-south-2:{A}:"
+     "/applications/*Context: no identity-based policy allows the action",
+     ("not-allowed", "servicecatalog:ListApplications", f"arn:aws:servicecatalog:ap-south-2:{A}:/applications/*", USER,
+      "identity-policy", False)),
+    (f"User: {USER}\nAction: iam:GetRole\nContext: an identity-based policy explicitly denies the action",
+     ("explicit-deny", "iam:GetRole", None, USER, "identity-policy", True)),
+    (f"User: {USER}\nAction: ec2:DescribeInstances\nContext: a service control policy explicitly denies the action",
+     ("scp", "ec2:DescribeInstances", None, USER, "scp", True)),
+    (f"User: [{USER}]\nService: [s3]\nAction: [ListBuckets]\nOn resource(s): [arn:aws:s3:::bucket]\nContext: [no "
+     "session policy allows the s3:ListBuckets action.]",
+     ("session-policy", "s3:ListBuckets", "arn:aws:s3:::bucket", USER, "session-policy", False)),
+    ("AccessDenied\nAction: access-analyzer:ListPolicyGenerations\nContext: no permissions boundary allows the action",
+     ("permissions-boundary", "access-analyzer:ListPolicyGenerations", None, None, "permissions-boundary", False)),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("text", "expected"), CONSOLE)
+def test_the_box_of_the_console(text: str, expected: tuple[Any, ...]):
+    assert parts(text) == expected
+
+
+def test_several_instances_without_an_agent():
+    ids = [f"i-{number:017x}" for number in range(1, 51)]
+    item = one(f"Instances [[{', '.join(ids)}]] not in a valid state for account {A}")
+    assert (item["kind"], item["resource"]) == ("agent-offline", ", ".join(ids))
+    assert one(f"Instances [[i-xxx]] not in a valid state for account {A}")["resource"] is None
+
+
 FRAME = "An error occurred ({}) when calling the {} operation: {}"
 # code, operation, message: kind
 OTHERS = [
@@ -332,6 +369,14 @@ OTHERS = [
     ("InternalError", "DescribeInstances", "An internal error has occurred", "aws-fault"),
     ("ValidationException", "SendCommand", "1 validation error detected", "invalid-request"),
     ("FooException", "SendCommand", "Something new.", "unknown"),
+    ("AccessDenied", "ListBuckets", "Access Denied", "denied"),
+    ("403", "HeadObject", "Forbidden", "denied"),
+    ("UnauthorizedOperation", "DescribeInstances", "You are not authorized to perform this operation.", "denied"),
+    ("AccessDeniedException", "CreateGrant", "null", "grant-not-allowed"),
+    ("ThrottlingException", "CreateGrant", "You have exceeded the rate at which you may call KMS. Reduce the frequency of "
+     "your calls.", "throttled"),
+    ("ResourceNotFoundException", "ListSnapshotBlocks", "The snapshot 'snap-0123456789abcdef0' does not exist.",
+     "not-found"),
 ]  # fmt: skip
 
 
@@ -356,6 +401,12 @@ def test_other_errors(code: str, operation: str, message: str, kind: str):
         ("ExpiredTokenException", "credentials-expired"),
         ("InvalidInstanceId: null", "agent-offline"),
         ("AccessDenied", "denied"),
+        ("Unable to connect to target: i-0123456789abcdef0 is not connected.", "agent-offline"),
+        ("The command 1b538196 on i-0123456789abcdef0 finished with status DeliveryTimedOut",
+         "command-delivery-timed-out"),
+        ("InvocationDoesNotExist", "command-unknown"),
+        ("AMI snapshot copy failed with error: Given key ID is not accessible. You must have DescribeKey permissions on the "
+         "default CMK", "grant-missing"),
     ],
 )  # fmt: skip
 def test_without_aws_frame(text: str, kind: str):
@@ -423,6 +474,9 @@ ALIEN = [
     "Access denied",
     "not authorized",
     "Terminated",
+    "Undeliverable: your mail to bob",
+    "command make finished with status: Failed",
+    "Action: none\nContext: no service allows the action",
     "the container was Terminated and its status is Failed upstream",
     "status: Failed",
     "The request has expired, says the librarian",

@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from operator import attrgetter
 from typing import Literal
 
+from cado_ops.verdict.denial.console import boxes
 from cado_ops.verdict.denial.grammar import Denial, denials
-from cado_ops.verdict.denial.known_acquisition import PLAIN_STATUSES, STATUSES
+from cado_ops.verdict.denial.known_acquisition import AGENT, PLAIN_STATUSES, STATUSES
 from cado_ops.verdict.denial.lookup import BY_CODE, CODES, COMMON, PHRASES, action_of, bare, may_be_one
 from cado_ops.verdict.denial.model import Told
 
@@ -43,8 +44,9 @@ _ENCODED = re.compile(
 )
 _STATUS = re.compile(
     r"""\b[Ss]tatus\s?[Dd]etails?["']?\s?[:=]?\s?["']?(?P<status>[A-Z][A-Za-z]{4,20}(?:\s[A-Z][a-z]{2,10}){0,2})"""
-    r"|\b(?:[Cc]ommand|[Ii]nvocation)\s(?:[\w-]{1,60}\s){0,3}(?:status|finished|ended|failed)(?:\swith|\sas|:|\sis|\swas)?\s(?:status\s)?"
-    r"(?P<told>[A-Z][A-Za-z]{4,20}(?:\s[A-Z][a-z]{2,10}){0,2})"
+    # In a sentence, only words that other commands do not end with.
+    r"|\b(?:[Cc]ommand|[Ii]nvocation)\b[^\n]{0,120}?\b"
+    r"(?P<told>Undeliverable|(?:Delivery|Execution)\s?Timed\s?Out|Invalid\s?Platform|NoInstancesInTag)\b"
 )
 _INSTANCE_NEAR = re.compile(r"(?<![\w-])(m?i-(?:[0-9a-f]{17}|[0-9a-f]{8}))(?!\w)")
 
@@ -79,11 +81,15 @@ def find(text: str) -> list[Told]:
 
 def _marks(text: str) -> list[_Mark]:
     marks: list[_Mark] = []
-    marks += [_Mark(each.start, each.end, "denial", denial=each) for each in denials(text)]
+    if "authorized" in text:
+        marks += [_Mark(each.start, each.end, "denial", denial=each) for each in denials(text)]
+        marks += [_Mark(m.start(), m.end(), "generic", m) for m in _GENERIC.finditer(text)]
+    if "Context:" in text:
+        marks += [_Mark(each.start, each.end, "denial", denial=each) for each in boxes(text)]
+    if "Encoded" in text:
+        marks += [_Mark(m.start(), m.end(), "encoded", m) for m in _ENCODED.finditer(text)]
     marks += [_Mark(m.start(), m.end(), "frame", m) for m in _FRAME.finditer(text)]
     marks += [_Mark(m.start(), m.end(), "code", m, value=bare(m["code"])) for m in _API_ERROR.finditer(text)]
-    marks += [_Mark(m.start(), m.end(), "generic", m) for m in _GENERIC.finditer(text)]
-    marks += [_Mark(m.start(), m.end(), "encoded", m) for m in _ENCODED.finditer(text)]
     for pattern, literal, known in PHRASES:
         if literal in text:
             marks += [_Mark(m.start(), m.end(), "known", m, value=known) for m in pattern.finditer(text)]
@@ -192,7 +198,7 @@ def _add(error: Told, mark: _Mark, text: str) -> None:
         if error.encoded is None or text.startswith(("...", "…"), match.end()):
             error.encoded, error.decoded = None, "The encoded message is cut short here: paste it whole."
     elif mark.kind == "known" and match is not None:
-        _add_known(error, mark, match)
+        _add_known(error, mark, match, text)
     elif mark.kind == "status":
         error.status = str(mark.value)
         near = _INSTANCE_NEAR.findall(text[max(0, mark.start - _NEAR) : mark.end + _NEAR])
@@ -206,13 +212,21 @@ def _add(error: Told, mark: _Mark, text: str) -> None:
             error.code = error.code or code
 
 
-def _add_known(error: Told, mark: _Mark, match: re.Match[str]) -> None:
+def _add_known(error: Told, mark: _Mark, match: re.Match[str], text: str) -> None:
     if error.known is None:
         error.known = mark.value  # type: ignore[assignment]
     groups = {name: value for name, value in match.groupdict().items() if value}
+    if error.known is not None and error.known.kind == AGENT and "instance" not in groups:
+        groups["instance"] = _instances_before(text, mark.start)
     error.resource = error.resource or groups.get("instance") or groups.get("key") or groups.get("resource")
     error.account = error.account or groups.get("account")
     error.document = error.document or groups.get("document")
+
+
+def _instances_before(text: str, at: int) -> str:
+    """The ids in the brackets of "Instances [[i-…, i-…]] not in a valid state"; nothing, where there are none."""
+    begin = text.rfind("[", max(0, at - 1_500), at)
+    return ", ".join(dict.fromkeys(_INSTANCE_NEAR.findall(text, begin, at))) if begin >= 0 else ""
 
 
 def _without_echoes(errors: list[Told]) -> list[Told]:

@@ -10,7 +10,8 @@ from cado_ops.verdict.denial.model import Known
 
 DENIED_CODES = frozenset(
     {
-        "AccessDenied", "AccessDeniedException", "AuthorizationError", "AuthorizationErrorException",
+        # 403 is all that an answer without a body says (HEAD requests of S3).
+        "403", "AccessDenied", "AccessDeniedException", "AuthorizationError", "AuthorizationErrorException",
         "NotAuthorized", "NotAuthorizedException", "UnauthorizedAccess", "UnauthorizedException",
         "UnauthorizedOperation", "KMSAccessDeniedException", "KMS.AccessDeniedException",
         "OpsItemAccessDeniedException",

@@ -30,8 +30,7 @@ ACQUISITION = (
         "account or region than the instance's. A missing tag says something else (AccessDeniedException), and "
         "neither tag nor grant mends this; disk acquisition needs no agent.",
         (),
-        (rf"Instances? ?\[\[?(?:{_ID})?[^\]\n]{{0,400}}+\]\]? not in a valid state"
-         r"(?: for account:? ?(?P<account>[0-9]{12}|))?",
+        (r"not in a valid state for account:?(?: ?(?P<account>[0-9]{12})(?![0-9]))?",
          rf"(?<![\w-]){_ID} is not connected\."),
     ),
     Known(
