@@ -169,8 +169,8 @@ def _resource(text: str, whole: bool, named: re.Match[str]) -> tuple[str | None,
     if whole:
         name = text.strip(" \n\"'`,.")
         return (_joined(name) or None), len(text)
-    if quoted := re.match(r"([\"'`])([^\"'`\n]{1,1050})\1", text):
-        return quoted[2], quoted.end()
+    if quoted := re.match(r"([\"'`])([^\"'`]{1,1050})\1", text):
+        return _joined(quoted[2].strip()) or None, quoted.end()
     if arn := _ARN.match(text):
         return arn[0].rstrip(".,;)]}"), arn.end()
     if of_iam := _NAMED.match(text):
