@@ -229,6 +229,12 @@ EXPORT_OPTIONS = (
     *(each for each in OUTPUT_OPTIONS if each.name in ("debug", "config")),
 )  # fmt: skip
 LIST_OPTIONS = (*RUN_CLAIM_OPTIONS, *RUNS_OPTIONS)
+EXPLAIN_OPTIONS = (
+    replace(CASE_OPTION, help="The case that the commands shown are for."),
+    _option("offline", CONNECTION, "Ask AWS nothing: encoded messages stay encoded.", kind="bool"),
+    *OUTPUT_OPTIONS,
+    *(each for each in CONNECTION_OPTIONS if each.name != "max-concurrency"),
+)  # fmt: skip
 # What goes on with a saved plan or a run has its scope and its roles from there.
 AGAIN_OPTIONS = (
     *(each for each in CHANGE_OPTIONS if each.name in ("dry-run", "yes", "max-changes")),
@@ -246,6 +252,7 @@ ALL_OPTIONS = tuple(
             *UNTAG_OPTIONS,
             *SHOW_OPTIONS,
             *EXPORT_OPTIONS,
+            *EXPLAIN_OPTIONS,
         )
     }.values()
 )

@@ -9,7 +9,19 @@ from typing import Any
 
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 
-from cado_ops.sandbox import acme, ec2_disks, ec2_instances, ec2_tags, kms, kms_keys, organizations, ssm, sts, world
+from cado_ops.sandbox import (
+    acme,
+    ec2_disks,
+    ec2_instances,
+    ec2_tags,
+    encoded,
+    kms,
+    kms_keys,
+    organizations,
+    ssm,
+    sts,
+    world,
+)
 from cado_ops.sandbox.backends import BACKENDS
 from cado_ops.sandbox.protocol import AwsFault, Call, RequestInfo, Response, encode_fault, parse_request
 
@@ -113,7 +125,8 @@ def check_region(request: RequestInfo) -> None:
         f"with an explicit deny in a service control policy: {acme.REGION_DENY_POLICY}"
     )
     if request.service == "ec2":
-        raise AwsFault("UnauthorizedOperation", f"You are not authorized to perform this operation. {text}", 403)
+        whole = f"You are not authorized to perform this operation. {text}{encoded.failure(request)}"
+        raise AwsFault("UnauthorizedOperation", whole, 403)
     raise AwsFault("AccessDeniedException", text)
 
 

@@ -15,6 +15,7 @@ from xml.sax.saxutils import escape
 
 from cado_ops.sandbox import acme
 from cado_ops.sandbox.backends import backend
+from cado_ops.sandbox.encoded import MAX_ENCODED, decode
 from cado_ops.sandbox.environment import OPERATOR_ACCESS_KEY, OPERATOR_SESSION_TOKEN
 from cado_ops.sandbox.protocol import AwsFault, RequestInfo, Response, answer_query
 
@@ -156,6 +157,22 @@ def assume_role(request: RequestInfo) -> Response:
     )
 
 
+def decode_authorization_message(request: RequestInfo) -> Response:
+    """What an encoded message of the sandbox's own says, to a caller of the account that it was made for.
+
+    STS API reference, DecodeAuthorizationMessage. moto has no such action.
+    """
+    message = str(request.params.get("EncodedMessage", ""))
+    if not 1 <= len(message) <= MAX_ENCODED:
+        raise _constraint(message[:40], "EncodedMessage", f"Member must have length between 1 and {MAX_ENCODED}")
+    account, document = decode(message)
+    if account is None or account != request.account:
+        raise AwsFault(
+            "InvalidAuthorizationMessageException", "Message is invalid: it cannot be decoded for this account."
+        )
+    return answer_query("sts", "DecodeAuthorizationMessage", f"<DecodedMessage>{escape(document)}</DecodedMessage>")
+
+
 def _check_constraints(params: dict[str, Any]) -> None:
     for name, shortest, longest, pattern in _CONSTRAINTS:
         value = params.get(name)
@@ -228,4 +245,8 @@ def _many(value: Any) -> list[Any]:
     return value if isinstance(value, list) else [value]
 
 
-MENDS = {("sts", "GetCallerIdentity"): get_caller_identity, ("sts", "AssumeRole"): assume_role}
+MENDS = {
+    ("sts", "GetCallerIdentity"): get_caller_identity,
+    ("sts", "AssumeRole"): assume_role,
+    ("sts", "DecodeAuthorizationMessage"): decode_authorization_message,
+}

@@ -18,6 +18,7 @@ NAMES = [
     "untag-instances",
     "status",
     "targets",
+    "explain",
     "runs",
     "runs list",
     "runs show",

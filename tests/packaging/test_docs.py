@@ -14,6 +14,8 @@ from cado_ops.cli.options import ALL_OPTIONS
 from cado_ops.cli.settings import load
 from cado_ops.model import Outcome, Status
 from cado_ops.render.columns import layout
+from cado_ops.verdict.denial.known_acquisition import STATUSES
+from cado_ops.verdict.denial.lookup import KNOWN
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
@@ -63,7 +65,7 @@ def test_the_reference_names_no_option_that_is_not_there():
     assert set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", EXISTING)) - known == set()
 
 
-@pytest.mark.parametrize("command", ["tag-instances", "status", "targets", "runs list"])
+@pytest.mark.parametrize("command", ["tag-instances", "status", "targets", "runs list", "explain"])
 def test_the_reference_has_every_field(command: str):
     rows = [line for line in EXISTING.splitlines() if line.startswith("|") and f"`{command}`" in line]
     fields = layout(command, []).fields
@@ -72,6 +74,15 @@ def test_the_reference_has_every_field(command: str):
 
 def test_the_reference_has_every_outcome_and_status():
     assert [word for word in (*Outcome, *Status) if f"`{word}`" not in EXISTING] == []
+
+
+def test_the_reference_has_every_kind_of_error():
+    [table] = re.findall(r"^\| about \| `kind` \|\n(.*?)\n\n", EXISTING, re.DOTALL | re.M)
+    named = set(re.findall(r"`([a-z-]+)`", table))
+    assert ({known.kind for known in KNOWN} | {kind for kind, _ in STATUSES.values()}) - named == set()
+    code = "".join(path.read_text() for path in (ROOT / "cado_ops" / "verdict" / "denial").glob("*.py"))
+    # What stands there and is no kind of a table's is said somewhere else in the code.
+    assert [kind for kind in sorted(named) if f'"{kind}"' not in code] == []
 
 
 def test_flags_only_are_named_as_such():
