@@ -111,9 +111,10 @@ def _object(value: dict[str, Any], around: Around, depth: int, nodes: list[int])
         code = code if bare(code) in own else None
     if code is not None and " " not in code.strip() and (message_key or "errorcode" in lower):
         skip = {key for key in (message_key, *(lower[each] for each in _CODE_KEYS if each in lower)) if key}
-        reason = value.get("Reason") or value.get("reason")
+        # EBS direct says more in its reason than in its code.
+        reason = value.get("Reason")
+        code = reason if isinstance(reason, str) and reason in CODES else code
         text = value[message_key] if message_key else ""
-        text += f"\n{reason}" if isinstance(reason, str) else ""
         coded = replace(around, code=bare(code))
         yield from _string(text, coded, depth) if text.strip() else (Piece("", coded),)
     if _is_event(value):

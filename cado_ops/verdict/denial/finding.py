@@ -14,6 +14,7 @@ from typing import Literal
 
 from cado_ops.verdict.denial.console import boxes
 from cado_ops.verdict.denial.grammar import Denial, denials
+from cado_ops.verdict.denial.known_access import DENIED_CODES
 from cado_ops.verdict.denial.known_acquisition import AGENT, PLAIN_STATUSES, STATUSES
 from cado_ops.verdict.denial.lookup import BY_CODE, CODES, COMMON, PHRASES, action_of, bare, may_be_one
 from cado_ops.verdict.denial.model import Told
@@ -72,6 +73,8 @@ def find(text: str) -> list[Told]:
     for mark in _marks(text):
         current = errors[-1] if errors and mark.start - last_end <= _NEAR else None
         if current is None or not _joins(current, mark):
+            if mark.kind == "trailing" and str(mark.value).isupper():
+                continue  # a reason of EBS direct stands beside a code
             current = Told()
             errors.append(current)
         _add(current, mark, text)
@@ -121,7 +124,8 @@ def _stands_as_code(text: str, start: int, end: int, code: str) -> bool:
     if after == ":" or before == "::" or (before[-1:] == "(" and after == ")"):
         return True
     alone = before[-1:] in ("", "\n") and after in ("", "\n", ".")
-    return alone or code.endswith(("Exception", "Error")) or "." in code
+    # In a sentence, only what can be nothing but AWS's: denied is what other programs say as well.
+    return alone or (code not in DENIED_CODES and code.endswith(("Exception", "Error"))) or "." in code
 
 
 def _statuses(text: str) -> Iterator[_Mark]:

@@ -15,6 +15,7 @@ CODES = frozenset(BY_CODE) | DENIED_CODES | {"OperationNotPermitted", "Unmodifia
 # Words that other programs use for errors of theirs: AWS's only where something of AWS's stands around them.
 COMMON = frozenset(
     {
+        "ExpiredToken",
         "AuthorizationError", "Blocked", "ConflictException", "ConnectTimeoutError", "ConnectionClosedError",
         "DisabledException", "DoesNotExistException", "IncorrectState", "InternalError", "InternalFailure",
         "InternalServerError", "InternalServerException", "InvalidFilter", "InvalidID", "InvalidInputException",
