@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import typer
 
+from cado_ops.cli.policy_show import show
+
 app = typer.Typer(
     help="IAM and key policies for the Cado role, and for this program's own.",
     rich_markup_mode="rich",
@@ -16,10 +18,4 @@ def _policy() -> None:
     pass
 
 
-def _add_commands() -> None:
-    from cado_ops.cli.policy_show import show
-
-    app.command("show")(show)
-
-
-_add_commands()
+app.command("show")(show)
