@@ -21,6 +21,10 @@ class UsageError(CadoOpsError):
     """The command line, a settings file or an input file is wrong: exit 2, nothing on stdout."""
 
 
+class PolicyError(UsageError):
+    """A policy that cannot be read as one: the message begins with its place (file, line, column, statement)."""
+
+
 class RefusedError(CadoOpsError):
     """A guard said no before anything was changed: exit 4."""
 
