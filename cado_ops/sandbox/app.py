@@ -9,7 +9,19 @@ from typing import Any
 
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 
-from cado_ops.sandbox import acme, ec2_disks, ec2_instances, ec2_tags, kms, kms_keys, organizations, ssm, sts, world
+from cado_ops.sandbox import (
+    acme,
+    ec2_disks,
+    ec2_instances,
+    ec2_tags,
+    kms,
+    kms_keys,
+    organizations,
+    simulate,
+    ssm,
+    sts,
+    world,
+)
 from cado_ops.sandbox.backends import BACKENDS
 from cado_ops.sandbox.protocol import AwsFault, Call, RequestInfo, Response, encode_fault, parse_request
 
@@ -24,6 +36,7 @@ MENDS: dict[tuple[str, str], Mend] = {
     **kms.MENDS,
     **kms_keys.MENDS,
     **organizations.MENDS,
+    **simulate.MENDS,
     **ssm.MENDS,
     **sts.MENDS,
 }
