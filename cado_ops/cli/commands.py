@@ -40,6 +40,7 @@ COMMANDS = {
     "apply": Entry("saved_plan", "apply", "Apply a plan saved with --save-plan.", CHANGE),
     "status": Entry("status", "status", "How far the tag has come, per account and region.", LOOK),
     "targets": Entry("targets", "targets", "The accounts and regions that the options mean.", LOOK),
+    "policy": Entry("policy", "app", "IAM and key policies for Cado and for this program.", LOOK),
     "runs": Entry("runs", "app", "The journal: what was changed, and its way back.", LOOK),
     "sandbox": Entry("sandbox", "sandbox", "A simulated AWS organisation on this machine.", PRACTISE),
 }

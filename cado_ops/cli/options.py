@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import keyword
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Annotated, Any, Literal
@@ -19,6 +20,7 @@ KEYS = "Which keys"
 GRANTS = "Which grants"
 GRANT = "The grant"
 CASE = "Case"
+POLICY = "The policy"
 SAFETY = "Safety"
 OUTPUT = "Output"
 CONNECTION = "Connection and settings"
@@ -38,6 +40,11 @@ class CliOption:
     def name(self) -> str:
         return self.setting.name
 
+    @property
+    def parameter_name(self) -> str:
+        """``--for`` cannot be a parameter's name in Python."""
+        return f"{self.setting.key}_" if keyword.iskeyword(self.setting.key) else self.setting.key
+
     def parameter(self) -> inspect.Parameter:
         """The parameter that typer reads; every default is None or False, so that "not given" can be told."""
         kinds: dict[str, Any] = {"str": str | None, "int": int | None, "bool": bool, "list": list[str] | None}
@@ -51,7 +58,7 @@ class CliOption:
             show_default=False,
         )
         return inspect.Parameter(
-            self.setting.key,
+            self.parameter_name,
             inspect.Parameter.KEYWORD_ONLY,
             default=False if self.setting.kind == "bool" else None,
             annotation=Annotated[kinds[self.setting.kind], info],
@@ -232,6 +239,37 @@ AGAIN_OPTIONS = (
     *RUNS_OPTIONS, *CONNECTION_OPTIONS,
 )  # fmt: skip
 
+# policy show: what a policy speaks of. Scope in a settings file says where to work, and must not bind a policy.
+_BY_NAME = {each.name: each for each in (*SCOPE_OPTIONS, *KEY_OPTIONS, *TERMS_OPTIONS, *EXPORT_OPTIONS)}
+
+
+def _in_policy(name: str, help: str) -> CliOption:
+    return replace(_BY_NAME[name], help=help, panel=POLICY)
+
+
+POLICY_SHOW_OPTIONS = (
+    _option("partition", POLICY, "aws, aws-us-gov, aws-cn or another. Default: aws, or the template's own.",
+            metavar="NAME", flag_only=True),
+    _in_policy("account", "The account that the policy is for. Default: any, or the template's own."),
+    _in_policy("region", "Only these regions (repeatable, comma lists). Default: any."),
+    _in_policy("cado-role", "The Cado role, by name or ARN. Default: CadoResponseRole."),
+    _in_policy("role-name", "The operator role. Default: CadoOperator."),
+    _in_policy("external-id", "operator-trust: the external id to ask for."),
+    _in_policy("source-identity", "operator-trust, operator-caller: allow sessions with a source identity."),
+    _option("for", POLICY, "operator: the commands it is for, such as \"kms grant\" (repeatable). Default: all.",
+            kind="list", metavar="COMMAND", flag_only=True),
+    _in_policy("operations", "operator: which operations its grants may hold. Default: full."),
+    _option("trusted-principal", POLICY, "operator-trust: who may assume the role (repeatable).", kind="list",
+            metavar="ARN", flag_only=True),
+    _option("platform-role", POLICY, "kms-cross-account: the Cado role of the other account.", metavar="ARN",
+            flag_only=True),
+    _in_policy("key", "kms-*: the role's own policy on this key, by ARN (repeatable), not a key policy."),
+    _option("sessions", POLICY, "ssm-*: sessions of Session Manager as well.", kind="bool", flag_only=True),
+    replace(_BY_NAME["format"], help="json, cloudformation or terraform. Default: json."),
+    _BY_NAME["out"],
+    *(each for each in OUTPUT_OPTIONS if each.name in ("debug", "config")),
+)  # fmt: skip
+
 ALL_OPTIONS = tuple(
     {
         each.name: each
@@ -243,6 +281,7 @@ ALL_OPTIONS = tuple(
             *UNTAG_OPTIONS,
             *SHOW_OPTIONS,
             *EXPORT_OPTIONS,
+            *POLICY_SHOW_OPTIONS,
         )
     }.values()
 )
@@ -256,7 +295,7 @@ def takes(options: Iterable[CliOption]) -> Callable[[Body], Body]:
     typer reads a function's signature: this extends it, so that an option is written down once for all commands.
     """
     chosen = list(options)
-    by_key = {each.setting.key: each.name for each in chosen}
+    by_key = {each.parameter_name: each.name for each in chosen}
 
     def decorate(body: Body) -> Body:
         own = [each for each in inspect.signature(body, eval_str=True).parameters.values() if each.name != "flags"]

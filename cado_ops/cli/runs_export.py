@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import io
 import json
-import os
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Any, TextIO
+from typing import Annotated, Any
 
 import typer
 
 from cado_ops import __version__
+from cado_ops.cli.documents import write_file, write_out
 from cado_ops.cli.options import EXPORT_OPTIONS, takes
 from cado_ops.cli.session import Session, run
 from cado_ops.cli.world import World
@@ -56,7 +56,7 @@ def export_runs(ctx: typer.Context, runs: Runs = None, *, flags: dict[str, Any])
         make = _jsonl if form == "jsonl" else lambda each: _html(each, of_case, world)
         document = b"".join(make(exports))
         if out is None:
-            _write(world.stdout, document)
+            write_out(world.stdout, document)
         else:
             _write_file(Path(out), document, folder)
         for export in exports:
@@ -248,36 +248,7 @@ def _say(session: Session, export: _Export) -> None:
     session.remark(f"run {record.run_id}: {count(len(export.lines), 'line')}, {verdict}, head {record.head}")
 
 
-def _write(stream: TextIO, document: bytes) -> None:
-    """As bytes where the stream has any: what is hashed must not pass through line ends and encodings."""
-    binary = getattr(stream, "buffer", None)
-    if binary is None:
-        stream.write(document.decode("utf-8", "surrogateescape"))
-        return
-    stream.flush()
-    binary.write(document)
-    binary.flush()
-
-
 def _write_file(path: Path, document: bytes, journal: Path) -> None:
-    """A new file for this user alone."""
     if path.resolve().parent == journal.resolve():
         raise UsageError(f"--out: {journal} is for the journal alone", "choose another folder")
-    try:
-        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o600)
-    except FileExistsError:
-        raise UsageError(f"--out: {path} is there already", "choose another name") from None
-    except (OSError, ValueError) as error:
-        raise _unwritable(path, error) from error
-    try:
-        with os.fdopen(fd, "wb") as file:
-            file.write(document)
-            file.flush()
-            os.fsync(file.fileno())
-    except OSError as error:
-        path.unlink(missing_ok=True)
-        raise _unwritable(path, error) from error
-
-
-def _unwritable(path: Path, error: Exception) -> LocalError:
-    return LocalError(f"--out: {path} cannot be written: {getattr(error, 'strerror', None) or error}")
+    write_file(path, document)

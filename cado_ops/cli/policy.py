@@ -1,0 +1,25 @@
+"""cado-ops policy: the group."""
+
+from __future__ import annotations
+
+import typer
+
+app = typer.Typer(
+    help="IAM and key policies for the Cado role, and for this program's own.",
+    rich_markup_mode="rich",
+)
+
+
+@app.callback()
+def _policy() -> None:
+    # With a single command and no callback, typer would make the group that command.
+    pass
+
+
+def _add_commands() -> None:
+    from cado_ops.cli.policy_show import show
+
+    app.command("show")(show)
+
+
+_add_commands()
