@@ -129,7 +129,7 @@ class Iam:
         with understanding("SimulatePrincipalPolicy"):
             [result] = answer["EvaluationResults"]
             # "ResourceSpecificResults": where several resources are asked for, and sometimes for one.
-            specific = next(iter(result.get("ResourceSpecificResults", ())), {})
+            specific: dict[str, Any] = next(iter(result.get("ResourceSpecificResults", ())), {})
             organization = specific.get("OrganizationsDecisionDetail") or result.get("OrganizationsDecisionDetail")
             boundary = specific.get("PermissionsBoundaryDecisionDetail") or result.get(
                 "PermissionsBoundaryDecisionDetail"

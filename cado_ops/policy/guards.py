@@ -10,7 +10,8 @@ from collections.abc import Iterator
 from cado_ops.model import SSM_TAG, SSM_TAG_VALUE
 from cado_ops.policy.document import ALLOW, DENY, Condition, Document, Statement, Value, Values
 from cado_ops.policy.kms_variant import CREATE_GRANT, FAMILIES, FOR_AWS_RESOURCE, VARIANTS
-from cado_ops.policy.parts import CREATE_TAGS, SEND, START, TAG_KEY, Wish
+from cado_ops.policy.library import TAG_KEY
+from cado_ops.policy.parts import CREATE_TAGS, SEND, START, Wish
 from cado_ops.policy.patterns import covers
 from cado_ops.policy.reach import (
     TAG_SPELLINGS,

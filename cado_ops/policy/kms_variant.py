@@ -1,6 +1,7 @@
 """The variants of the Cado role's KMS permissions, and a statement limited to one.
 
-"Condition keys for AWS KMS" (kms:GrantIsForAWSResource), KMS Developer Guide; Cado's page on encrypted volumes. A variant never adds an action that the policy did not have.
+"Condition keys for AWS KMS" (kms:GrantIsForAWSResource), KMS Developer Guide; Cado's page on encrypted volumes.
+A variant never adds an action that the policy did not have.
 """
 
 from __future__ import annotations

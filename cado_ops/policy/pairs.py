@@ -12,11 +12,10 @@ from dataclasses import dataclass, field, replace
 
 from cado_ops.model import SSM_TAG, SSM_TAG_VALUE
 from cado_ops.policy.document import Condition, Statement, Value, Values
+from cado_ops.policy.library import RUN_DOCUMENTS, TAG_KEY
 from cado_ops.policy.parts import (
-    RUN_DOCUMENTS,
     SEND,
     START,
-    TAG_KEY,
     Part,
     Work,
     name_of,
@@ -24,7 +23,7 @@ from cado_ops.policy.parts import (
     with_condition,
     without_actions,
 )
-from cado_ops.policy.patterns import covers, overlap
+from cado_ops.policy.patterns import covers, meets
 from cado_ops.policy.reach import (
     WRONG_VALUES,
     Ask,
@@ -72,7 +71,7 @@ def _pair(
     tight = not found.targets or not _reaches_untagged(
         work, replace(statement, resources=values(found.targets)), action
     )
-    unchecked = action == START and bool(found.targets) and not _has_document_check(statement)
+    unchecked = action == START and bool(found.targets) and not has_document_check(statement)
     same = set(found.all) == set(statement.resources or ())
     if tight and same and not unchecked:
         yield part
@@ -112,8 +111,8 @@ def _sort(work: Work, statement: Statement, action: str, documents: Sequence[str
     place, found = work.place, _Sorted()
     for entry in statement.resources:
         wide = widest(entry, work.partition)
-        is_target = any(overlap(wide, each) for each in place.targets)
-        if is_target and overlap(wide, place.documents):
+        is_target = any(meets(wide, each) for each in place.targets)
+        if is_target and meets(wide, place.documents):
             if not covers(wide, place.instances) or wide != entry:
                 return None
             found.targets.append(place.instances)
@@ -121,7 +120,7 @@ def _sort(work: Work, statement: Statement, action: str, documents: Sequence[str
             found.documents += [each for each in named if covers(wide, each)]
         elif is_target:
             found.targets.append(entry)
-        elif overlap(wide, place.documents):
+        elif meets(wide, place.documents):
             found.documents += _documents(work, entry, wide, documents, action)
         else:
             found.others.append(entry)
@@ -177,7 +176,7 @@ def is_on_our_tag(key: str) -> bool:
     return bool(slash) and name == SSM_TAG.lower() and prefix.endswith("tag")
 
 
-def _has_document_check(statement: Statement) -> bool:
+def has_document_check(statement: Statement) -> bool:
     return any(
         each.key.lower() == DOCUMENT_CHECK.lower()
         and each.operator.lower() in ("bool", "boolifexists")
@@ -206,7 +205,7 @@ def sessions(work: Work, part: Part) -> Iterator[Part]:
             kept.append(entry)
         elif covers(wide, work.place.sessions) and wide == entry:
             kept.append(work.place.sessions)
-        elif overlap(wide, work.place.sessions):
+        elif meets(wide, work.place.sessions):
             yield part
             return
     ask = Ask(named[0], work.place.sessions, tagged(None))

@@ -5,15 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
-from cado_ops.model import SSM_TAG
 from cado_ops.policy.document import ALLOW, Condition, Document, Statement, Value, Values
+from cado_ops.policy.library import RUN_DOCUMENTS, SESSION_DOCUMENTS
 from cado_ops.policy.reach import Ask, Place, may_allow, partition_of, surely_denies
 from cado_ops.policy.source import unused
 
-RUN_DOCUMENTS = ("AWS-RunShellScript", "AWS-RunPowerShellScript")
-# What the platform opens a session with: a port forwarded. A shell, SSM-SessionManagerRunShell, has to be named.
-SESSION_DOCUMENTS = ("AWS-StartPortForwardingSession",)
-TAG_KEY = f"ssm:resourceTag/{SSM_TAG}"
 SEND, START, CREATE_TAGS = "ssm:SendCommand", "ssm:StartSession", "ec2:CreateTags"
 
 

@@ -44,6 +44,19 @@ def covers(wide: str, narrow: str) -> bool:
     return row[-1]
 
 
+def meets(pattern: str, arns: str) -> bool:
+    """Whether some ARN of a kind fits a pattern. ``arns`` is the kind: six parts, the last without a colon.
+
+    A pattern of six parts is compared part by part: where a text has five colons, and a pattern five of its own, no
+    ``*`` can stand for one.
+    """
+    if arns.count(":") != 5 or pattern.count(":") < 5:
+        return overlap(pattern, arns)
+    if pattern.count(":") > 5:
+        return False
+    return all(map(overlap, pattern.split(":"), arns.split(":")))
+
+
 def fits(text: str, pattern: str) -> bool:
     """Whether a text fits a pattern. The text has no wildcards: whatever it has is meant as it stands."""
     row = _begin(pattern)

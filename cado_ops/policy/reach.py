@@ -9,12 +9,12 @@ elements: Condition operators", "Multivalued context keys", IAM User Guide.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from cado_ops.model import SSM_TAG
 from cado_ops.policy.document import DENY, Condition, Document, Intrinsic, Statement, Value, Values
-from cado_ops.policy.patterns import covers, fits, overlap
+from cado_ops.policy.patterns import covers, fits, meets, overlap
 
 # The keys under which AWS shows the tags of what a request is about, or the tags in the request itself.
 TAG_PREFIXES = ("ssm:resourcetag/", "aws:resourcetag/", "ec2:resourcetag/")
@@ -131,13 +131,13 @@ def _may_have_resource(statement: Statement, resource: str, partition: str) -> b
     if statement.resources is None:
         return True
     # What knows no resources has "*" itself for one, and no ARN is that.
-    test = covers if resource == "*" else overlap
+    test = covers if resource == "*" else meets
     return any(test(widest(each, partition), resource) for each in statement.resources)
 
 
 def _surely_has_resource(statement: Statement, resource: str, partition: str) -> bool:
     if statement.not_resources is not None:
-        return not any(overlap(widest(each, partition), resource) for each in statement.not_resources)
+        return not any(meets(widest(each, partition), resource) for each in statement.not_resources)
     if statement.resources is None:
         return True
     narrow = [narrowest(each, partition) for each in statement.resources]
@@ -175,12 +175,13 @@ def operator_parts(operator: str) -> tuple[str, bool, str]:
 
 def _matches(name: str, value: str, wanted: Values, partition: str, negated: bool) -> bool | None:
     """Whether a value is as the operator wants it, by any of what is wanted; for a negated one, by none."""
-    test = {
+    tests: dict[str, Callable[[str, str], bool]] = {
         "stringequals": lambda one, pattern: one == pattern,
         "stringequalsignorecase": lambda one, pattern: one.lower() == pattern.lower(),
         "stringlike": fits,
         "bool": lambda one, pattern: one.lower() == pattern.lower(),
-    }.get(name.replace("not", "", 1) if negated else name)
+    }
+    test = tests.get(name.replace("not", "", 1) if negated else name)
     if test is None:
         return None
     unsure = False
@@ -247,6 +248,8 @@ def setting_the_tag(key: str = SSM_TAG, value: str = "True") -> dict[str, tuple[
     return {TAG_KEYS: (key,), REQUEST_TAG + SSM_TAG.lower(): (value,), "ec2:createaction": None}
 
 
+# What an action that knows no resources never has.
+NO_TAGS: Facts = dict.fromkeys((*TAG_PREFIXES, REQUEST_TAG, TAG_KEYS))
 # In lower case as well: the names of condition keys know no case, so that IAM may take it for ours.
 TAG_SPELLINGS = (SSM_TAG, SSM_TAG.lower())
 # What a sound condition shuts out: no tag, and any value but True.

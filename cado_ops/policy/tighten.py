@@ -17,11 +17,19 @@ from cado_ops.policy.guards import guards_for, tagging
 from cado_ops.policy.kms_variant import limit_to_variant
 from cado_ops.policy.pairs import send_command, sessions, start_session
 from cado_ops.policy.parts import CREATE_TAGS, Part, Wish, Work, name_of, with_condition, without_actions
-from cado_ops.policy.reach import REQUEST_TAG, TAG_KEYS, TAG_PREFIXES, TAG_SPELLINGS, Ask, may_allow, names_action
+from cado_ops.policy.reach import (
+    NO_TAGS,
+    REQUEST_TAG,
+    TAG_KEYS,
+    TAG_PREFIXES,
+    TAG_SPELLINGS,
+    Ask,
+    may_allow,
+    names_action,
+)
 
 # Of other services nothing is repaired: what this program does not reason about it does not allow either.
 _REPAIRED_SERVICES = ("ssm", "ec2", "kms")
-_NO_TAGS = dict.fromkeys((*TAG_PREFIXES, REQUEST_TAG, TAG_KEYS))
 
 
 @dataclass(frozen=True)
@@ -131,7 +139,7 @@ def _is_dead_read(work: Work, action: str, statement: Statement) -> bool:
         return False
     if not known.knows_no_resources(action) or not known.is_read_only(action):
         return False
-    return not may_allow(statement, Ask(action, "*", _NO_TAGS), work.partition)
+    return not may_allow(statement, Ask(action, "*", NO_TAGS), work.partition)
 
 
 def _is_granted(work: Work, action: str) -> bool:

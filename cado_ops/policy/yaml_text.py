@@ -189,7 +189,7 @@ def _rewritten(parsed: ParsedYaml, path: Path, node: yaml.Node, data: list[Any])
     """The text with the value at ``path`` written anew."""
     text = parsed.text
     start, end = _span(parsed, node)
-    if node.flow_style:
+    if isinstance(node, yaml.CollectionNode) and node.flow_style:
         made = yaml.dump(
             _marked(data, parsed.short), Dumper=_Dumper, sort_keys=False, width=_WIDE, allow_unicode=True,
             default_flow_style=True,
