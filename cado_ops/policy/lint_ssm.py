@@ -10,13 +10,14 @@ from cado_ops.policy import known
 from cado_ops.policy.document import ALLOW, Condition, Statement, Values
 from cado_ops.policy.guards import any_document, tagging
 from cado_ops.policy.library import RUN_DOCUMENTS
-from cado_ops.policy.pairs import SESSION_ACTIONS, has_document_check, is_on_our_tag
+from cado_ops.policy.pairs import SESSION_ACTIONS, has_document_check
 from cado_ops.policy.parts import SEND, START
 from cado_ops.policy.patterns import covers
 from cado_ops.policy.reach import (
     NO_TAGS,
     TAG_SPELLINGS,
     Ask,
+    is_on_our_tag,
     may_allow,
     names_action,
     open_in,

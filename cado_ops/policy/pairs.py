@@ -25,13 +25,14 @@ from cado_ops.policy.parts import (
 )
 from cado_ops.policy.patterns import covers, meets
 from cado_ops.policy.reach import (
-    WRONG_VALUES,
     Ask,
     holds,
+    is_on_our_tag,
     may_allow,
     names_action,
     tagged,
     widest,
+    wrong_values,
 )
 
 DOCUMENT_CHECK = "ssm:SessionDocumentAccessCheck"
@@ -73,12 +74,13 @@ def _pair(
     )
     unchecked = action == START and bool(found.targets) and not has_document_check(statement)
     same = set(found.all) == set(statement.resources or ())
-    if tight and same and not unchecked:
+    dead = bool(found.targets) and _shuts_the_tag_out(work, statement, action)
+    if tight and same and not unchecked and not dead:
         yield part
         return
     leg = replace(statement, actions=Values.of(action))
     legs: list[tuple[str, Statement]] = []
-    if tight and same:
+    if tight and same and not dead:
         legs.append((suffixes[0], _checked(leg)))
     else:
         if found.others:
@@ -143,7 +145,11 @@ def _documents(work: Work, entry: Value, wide: str, names: Sequence[str], action
 def _reaches_untagged(work: Work, statement: Statement, action: str) -> bool:
     return work.may(
         statement,
-        (Ask(action, target, tagged(value)) for target in work.place.targets for value in WRONG_VALUES),
+        (
+            Ask(action, target, tagged(value))
+            for target in work.place.targets
+            for value in wrong_values([statement, *work.denies])
+        ),
     )
 
 
@@ -159,6 +165,14 @@ def _reaches_tagged(work: Work, statement: Statement, action: str) -> bool:
     return False
 
 
+def _shuts_the_tag_out(work: Work, statement: Statement, action: str) -> bool:
+    """Whether a condition on the tag lets no instance through that carries it as it should."""
+    ask = Ask(action, work.place.instances, tagged(SSM_TAG_VALUE))
+    return any(
+        is_on_our_tag(each.key) and holds(each, ask, work.partition) is False for each in statement.conditions
+    )
+
+
 def _bound(work: Work, statement: Statement, action: str) -> Statement:
     """Bound to the tag. Conditions on it that ask for less give way; whatever else they ask stays."""
     ask = Ask(action, work.place.instances, tagged(SSM_TAG_VALUE))
@@ -168,12 +182,6 @@ def _bound(work: Work, statement: Statement, action: str) -> Statement:
         if not (is_on_our_tag(each.key) and holds(each, ask, work.partition) is True)
     )
     return with_condition(replace(statement, conditions=kept), "StringEquals", TAG_KEY, SSM_TAG_VALUE)
-
-
-def is_on_our_tag(key: str) -> bool:
-    """Whether a condition key shows the SSM tag, of a resource or of the request."""
-    prefix, slash, name = key.lower().partition("/")
-    return bool(slash) and name == SSM_TAG.lower() and prefix.endswith("tag")
 
 
 def has_document_check(statement: Statement) -> bool:

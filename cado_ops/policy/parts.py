@@ -64,12 +64,15 @@ class Work:
         self.sids.add(sid)
         return sid
 
+    @property
+    def denies(self) -> list[Statement]:
+        return [each.statement for each in self.parts if each.statement.effect != ALLOW]
+
     def may(self, statement: Statement, asks: Iterable[Ask]) -> bool:
         """Whether a statement could allow any of these, the policy's own Denies considered."""
-        denies = [each.statement for each in self.parts if each.statement.effect != ALLOW]
         return any(
             may_allow(statement, ask, self.partition)
-            and not any(surely_denies(each, ask, self.partition) for each in denies)
+            and not any(surely_denies(each, ask, self.partition) for each in self.denies)
             for ask in asks
         )
 

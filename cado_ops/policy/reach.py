@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from cado_ops.model import SSM_TAG
+from cado_ops.model import SSM_TAG, SSM_TAG_VALUE
 from cado_ops.policy.document import DENY, Condition, Document, Intrinsic, Statement, Value, Values
 from cado_ops.policy.patterns import covers, fits, meets, overlap
 
@@ -252,8 +252,29 @@ def setting_the_tag(key: str = SSM_TAG, value: str = "True") -> dict[str, tuple[
 NO_TAGS: Facts = dict.fromkeys((*TAG_PREFIXES, REQUEST_TAG, TAG_KEYS))
 # In lower case as well: the names of condition keys know no case, so that IAM may take it for ours.
 TAG_SPELLINGS = (SSM_TAG, SSM_TAG.lower())
-# What a sound condition shuts out: no tag, and any value but True.
-WRONG_VALUES = (None, "False", "Other")
+
+
+def is_on_our_tag(key: str) -> bool:
+    """Whether a condition key shows the SSM tag, of a resource or of the request."""
+    prefix, slash, name = key.lower().partition("/")
+    return bool(slash) and name == SSM_TAG.lower() and prefix.endswith("tag")
+
+
+def wrong_values(statements: Iterable[Statement]) -> tuple[str | None, ...]:
+    """What a sound condition on the tag shuts out: no tag, and every value but True.
+
+    Values stand for all others by being made of those that the conditions have, wildcards filled in.
+    """
+    found: dict[str | None, None] = {None: None, "Other": None, "true": None}
+    for statement in statements:
+        for condition in statement.conditions:
+            if is_on_our_tag(condition.key):
+                for text in condition.values.strings:
+                    for filling in ("z", ""):
+                        made = text.replace("*", filling).replace("?", "z")
+                        found |= {made: None, made.swapcase(): None}
+    found.pop(SSM_TAG_VALUE, None)
+    return tuple(found)
 
 
 def partition_of(documents: Iterable[Document], default: str = "aws") -> str:
@@ -275,9 +296,10 @@ def _all_resources(documents: Iterable[Document]) -> Iterator[str]:
 def open_targets(documents: Iterable[Document], action: str, partition: str) -> list[Statement]:
     """The statements that let an action reach instances which do not carry the tag as they should."""
     documents = list(documents)
+    values = wrong_values(each for document in documents for each in document.statements)
     found: dict[int, Statement] = {}
     for target in Place(partition).targets:
-        for value in WRONG_VALUES:
+        for value in values:
             for each in open_in(documents, Ask(action, target, tagged(value)), partition):
                 found[id(each)] = each
     return list(found.values())

@@ -27,6 +27,7 @@ from cado_ops.policy.reach import (
     may_allow,
     names_action,
 )
+from cado_ops.policy.source import unused
 
 # Of other services nothing is repaired: what this program does not reason about it does not allow either.
 _REPAIRED_SERVICES = ("ssm", "ec2", "kms")
@@ -50,6 +51,7 @@ def tighten(document: Document, wish: Wish | None = None) -> Tightened:
     wish = wish or Wish()
     work = Work(document, wish)
     _drop(work)
+    _unique_sids(work)
     repairs: dict[str, None] = {}
     steps: tuple[Callable[[Work, Part], Iterator[Part]], ...] = (
         lambda work, part: _no_resources(work, part, repairs),
@@ -103,6 +105,22 @@ def _drop(work: Work) -> None:
                 f"{name_of(part.statement)}: dropped" + ("; it is a Deny, so more is allowed" if is_deny else "")
             )
     work.parts = [part for part in work.parts if part.statement.sid not in work.wish.drop_sids]
+
+
+def _unique_sids(work: Work) -> None:
+    """Sids must differ within a policy ("IAM JSON policy elements: Sid"): AWS takes none where they do not."""
+    seen: set[str] = set()
+    parts: list[Part] = []
+    for part in work.parts:
+        sid = part.statement.sid
+        if sid and sid in seen and _is_plain(part.statement):
+            new = unused(sid, work.sids)
+            work.sids.add(new)
+            work.say(f"{name_of(part.statement)}: the Sid stands twice, which AWS refuses: the second is {new}")
+            part = replace(part, statement=replace(part.statement, sid=new))
+        seen.add(part.statement.sid or "")
+        parts.append(part)
+    work.parts = parts
 
 
 def _no_resources(work: Work, part: Part, repairs: dict[str, None]) -> Iterator[Part]:
