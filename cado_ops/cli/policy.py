@@ -17,9 +17,13 @@ def _policy() -> None:
 
 
 def _add_commands() -> None:
+    from cado_ops.cli.policy_check import check
     from cado_ops.cli.policy_show import show
+    from cado_ops.cli.policy_tighten import tighten
 
     app.command("show")(show)
+    app.command("tighten")(tighten)
+    app.command("check")(check)
 
 
 _add_commands()

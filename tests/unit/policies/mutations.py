@@ -64,7 +64,13 @@ def tight(partition: str = "aws") -> Policy:
             {
                 "Sid": "Keys",
                 "Effect": "Allow",
-                "Action": ["kms:Encrypt", "kms:Decrypt", "kms:ReEncrypt*", "kms:GenerateDataKey*", "kms:DescribeKey"],
+                "Action": [
+                    "kms:Encrypt",
+                    "kms:Decrypt",
+                    "kms:ReEncrypt*",
+                    "kms:GenerateDataKey*",
+                    "kms:DescribeKey",
+                ],
                 "Resource": "*",
             },
             {
@@ -122,7 +128,9 @@ def _other_tag(policy: Policy, rng: random.Random, partition: str) -> None:
 
 def _wrong_key(policy: Policy, rng: random.Random, partition: str) -> None:
     key = rng.choice(["aws:RequestTag", "aws:PrincipalTag", "ec2:ResourceTag"])
-    by_sid(policy, "Tagged")["Condition"] = {rng.choice(["StringEquals", "StringLike"]): {f"{key}/{SSM_TAG}": "True"}}
+    by_sid(policy, "Tagged")["Condition"] = {
+        rng.choice(["StringEquals", "StringLike"]): {f"{key}/{SSM_TAG}": "True"}
+    }
 
 
 def _wrong_value(rng: random.Random) -> Any:
@@ -174,7 +182,9 @@ def _no_resources(policy: Policy, rng: random.Random, partition: str) -> None:
 
 
 def _read_missing(policy: Policy, rng: random.Random, partition: str) -> None:
-    by_sid(policy, "Reads")["Action"].remove(rng.choice(["ssm:DescribeInstanceInformation", "ssm:GetCommandInvocation"]))
+    by_sid(policy, "Reads")["Action"].remove(
+        rng.choice(["ssm:DescribeInstanceInformation", "ssm:GetCommandInvocation"])
+    )
 
 
 def _documents_missing(policy: Policy, rng: random.Random, partition: str) -> None:
@@ -200,7 +210,9 @@ def _sets_the_tag(policy: Policy, rng: random.Random, partition: str) -> None:
     elif kind == 1:
         add(policy, rng, Action=["ec2:Create*", "ec2:StopInstances"])
     elif kind == 2:
-        policy["Statement"].append({"Sid": "NotTags", "Effect": "Allow", "NotAction": "ec2:DeleteTags", "Resource": "*"})
+        policy["Statement"].append(
+            {"Sid": "NotTags", "Effect": "Allow", "NotAction": "ec2:DeleteTags", "Resource": "*"}
+        )
     elif kind == 3:
         snapshots = f"arn:{partition}:ec2:*:*:snapshot/*"
         policy["Statement"].append({"Effect": "Allow", "Action": "ec2:CreateTags", "NotResource": snapshots})
