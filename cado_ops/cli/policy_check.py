@@ -166,10 +166,11 @@ class _Checker:
 
     def _simulated(self, iam: Iam, role: RolePolicies) -> tuple[list[Finding], Failure | None]:
         """AWS's own answers beside ours."""
-        from cado_ops.errors import Kind
+        from cado_ops.errors import Kind as ErrorKind
         from cado_ops.observe.policies import simulate
         from cado_ops.observe.targets import failure
-        from cado_ops.policy.probes import probes, verdict
+        from cado_ops.policy.evaluate import Decision, Kind
+        from cado_ops.policy.probes import our_verdict, probes
 
         session = self.session
         partition = role.arn.split(":")[1]
@@ -177,23 +178,21 @@ class _Checker:
         asked = probes(partition, role.account, region)
         answers, error = simulate(iam, role, asked)
         findings = []
+        policies = dict(role.policies)
         for probe, answer in answers:
-            ours = verdict(role.documents, probe.ask, partition)
-            if ours and role.boundary is not None:
-                inside = verdict([role.boundary], probe.ask, partition)
-                if inside is False:
-                    message = f"{probe.action} {probe.about}: allowed by the policies, not by the boundary"
-                    findings.append(Finding("not-granted", None, message))
-                ours = ours and inside
-            theirs = answer.decision == "allowed"
-            if ours is not None and ours != theirs:
-                told = "allowed" if ours else "denied"
+            ours = our_verdict(probe, role.arn, policies, role.boundary)
+            told = f"{probe.action} {probe.about}"
+            if ours.kind is Kind.BOUNDARY:
+                findings.append(
+                    Finding("not-granted", None, f"{told}: allowed by the policies, not by the boundary")
+                )
+            if ours.decision is not Decision.UNKNOWN and ours.allowed != (answer.decision == "allowed"):
                 by = "; by an organisation policy" if answer.by_organization is False else ""
-                message = f"{probe.action} {probe.about}: by this program {told}, by AWS {answer.decision}{by}"
+                message = f"{told}: by this program {ours.decision}, by AWS {answer.decision}{by}"
                 findings.append(Finding("simulator-differs", None, message))
         if error is None:
             return findings, None
-        if error.kind in (Kind.DENIED, Kind.ORG_DENIED):
+        if error.kind in (ErrorKind.DENIED, ErrorKind.ORG_DENIED):
             session.remark(
                 f"not put to AWS's simulator in {role.account}: iam:SimulatePrincipalPolicy is not allowed"
             )

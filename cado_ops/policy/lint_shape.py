@@ -7,9 +7,9 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 
-from cado_ops.policy import known
+from cado_ops.policy import actions, known
+from cado_ops.policy.conditions import parse_operator
 from cado_ops.policy.document import ALLOW, DENY, Condition, Document, Statement, Values
-from cado_ops.policy.reach import operator_parts
 from cado_ops.policy.rules import Finding, Subject, finding
 
 # "IAM and AWS STS quotas": characters, blanks outside of strings not counted. Inline: of all a role's together.
@@ -22,16 +22,6 @@ _SID = re.compile(r"[A-Za-z0-9]*")
 _ACTION = re.compile(r"\*|[A-Za-z0-9*?-]+:[A-Za-z0-9*?]+")
 _RESOURCE = re.compile(r"\*+|arn:.*|\$\{.*", re.DOTALL)
 _PARTITION = re.compile(r"arn:([^:$*?]+):")
-_OPERATORS = frozenset(
-    [
-        f"{base}{kind}"
-        for base in ("string", "numeric", "date", "arn")
-        for kind in ("equals", "notequals", "like", "notlike", "lessthan", "lessthanequals", "greaterthan",
-                     "greaterthanequals", "equalsignorecase", "notequalsignorecase")
-    ]
-    + ["bool", "binaryequals", "ipaddress", "notipaddress", "null"]
-)  # fmt: skip
-_QUANTIFIERS = ("", "forallvalues", "foranyvalue")
 
 
 def size_of(document: Document) -> int:
@@ -119,20 +109,23 @@ def _exists(action: str) -> bool:
     service, name = known.split_action(action)
     if set(service) & set("*?"):
         return True
-    return (name == "*" and bool(known.names_of(service))) or bool(known.expand(action))
+    return (name == "*" and bool(actions.names(service))) or bool(known.expand(action))
 
 
 def _condition(statement: Statement, condition: Condition) -> Iterator[Finding]:
     if not condition.operator or not condition.key:
         yield finding("not-judged", statement, "a template's function stands in the place of conditions")
         return
-    quantifier, if_exists, name = operator_parts(condition.operator)
-    if name not in _OPERATORS or quantifier not in _QUANTIFIERS or (if_exists and name == "null"):
+    if not _is_operator(condition.operator):
         yield finding("malformed", statement, f"{condition.operator} is no condition operator")
     if ":" not in condition.key:
         yield finding("malformed", statement, f"{condition.key!r} is no condition key (service:name)")
     if not len(condition.values):
         yield finding("malformed", statement, f"{condition.operator} {condition.key} has no value")
+
+
+def _is_operator(name: str) -> bool:
+    return name.lower() == "null" or parse_operator(name) is not None
 
 
 def _partitions(subject: Subject) -> Iterator[Finding]:

@@ -7,85 +7,62 @@ differ are worth a look, whichever is right.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from cado_ops.model import SSM_TAG, SSM_TAG_VALUE
-from cado_ops.policy.document import ALLOW, DENY, Document, Statement
+from cado_ops.policy.document import Document, Principal, Statement, Values
+from cado_ops.policy.evaluate import Policies, Policy, Verdict, evaluate
+from cado_ops.policy.library import TAG_KEY
 from cado_ops.policy.parts import CREATE_TAGS, SEND, START
-from cado_ops.policy.reach import (
-    TAG_KEYS,
-    TAG_PREFIXES,
-    Ask,
-    Place,
-    may_allow,
-    setting_the_tag,
-    surely_denies,
-    tagged,
-)
-
-_INSTANCE = "instance/i-00000000000000000"
-_KEY = "key/00000000-0000-0000-0000-000000000000"
+from cado_ops.policy.reach import Place
+from cado_ops.policy.request import Request
 
 
 @dataclass(frozen=True)
 class Probe:
-    """One request. ``context`` is what the simulator is given; ``ask`` knows as well what is surely not there."""
+    """One request: ``about`` says what of, ``context`` is all that it has of condition keys."""
 
+    action: str
     about: str
-    ask: Ask
+    resource: str
     context: Mapping[str, Sequence[str]]
-
-    @property
-    def action(self) -> str:
-        return self.ask.action
-
-    @property
-    def resource(self) -> str:
-        return self.ask.resource
 
 
 def probes(partition: str, account: str, region: str) -> list[Probe]:
     """The requests that the checker's rules are about, in one account and region."""
-    place = Place(partition)
-    instance = f"arn:{partition}:ec2:{region}:{account}:{_INSTANCE}"
-    document = place.document("AWS-RunShellScript").replace(":ssm:*:", f":ssm:{region}:")
-    key = f"arn:{partition}:kms:{region}:{account}:{_KEY}"
-    right = {f"ssm:resourceTag/{SSM_TAG}": [SSM_TAG_VALUE], f"aws:ResourceTag/{SSM_TAG}": [SSM_TAG_VALUE]}
-    tagging = {TAG_KEYS: [SSM_TAG], f"aws:RequestTag/{SSM_TAG}": [SSM_TAG_VALUE]}
+    instance = f"arn:{partition}:ec2:{region}:{account}:instance/i-00000000000000000"
+    document = Place(partition).document("AWS-RunShellScript").replace(":ssm:*:", f":ssm:{region}:")
+    key = f"arn:{partition}:kms:{region}:{account}:key/00000000-0000-0000-0000-000000000000"
+    tagged = {TAG_KEY: [SSM_TAG_VALUE], f"aws:ResourceTag/{SSM_TAG}": [SSM_TAG_VALUE]}
+    tagging = {"aws:TagKeys": [SSM_TAG], f"aws:RequestTag/{SSM_TAG}": [SSM_TAG_VALUE]}
     return [
-        Probe("on an instance without the tag", Ask(SEND, instance, tagged(None)), {}),
-        Probe("on a tagged instance", Ask(SEND, instance, tagged(SSM_TAG_VALUE)), right),
-        Probe("with AWS-RunShellScript", Ask(SEND, document, tagged(None)), {}),
-        Probe("on an instance without the tag", Ask(START, instance, tagged(None)), {}),
-        Probe("of the tag, on an instance", Ask(CREATE_TAGS, instance, setting_the_tag()), tagging),
-        Probe("on anything", Ask("ssm:DescribeInstanceInformation", "*", dict.fromkeys(TAG_PREFIXES)), {}),
-        Probe("on anything", Ask("ssm:GetCommandInvocation", "*", dict.fromkeys(TAG_PREFIXES)), {}),
-        Probe("on a key of the account", Ask("kms:Decrypt", key), {}),
-        Probe("on a key of the account", Ask("kms:CreateGrant", key), {}),
+        Probe(SEND, "on an instance without the tag", instance, {}),
+        Probe(SEND, "on a tagged instance", instance, tagged),
+        Probe(SEND, "with AWS-RunShellScript", document, {}),
+        Probe(START, "on an instance without the tag", instance, {}),
+        Probe(CREATE_TAGS, "of the tag, on an instance", instance, tagging),
+        Probe("ssm:DescribeInstanceInformation", "on anything", "*", {}),
+        Probe("ssm:GetCommandInvocation", "on anything", "*", {}),
+        Probe("kms:Decrypt", "on a key of the account", key, {}),
+        Probe("kms:CreateGrant", "on a key of the account", key, {}),
     ]
 
 
-def verdict(documents: Sequence[Document], ask: Ask, partition: str) -> bool | None:
-    """Whether the policies allow a single request; None where conditions decide of which nothing is known."""
-    statements = [each for document in documents for each in document.statements]
-    if any(surely_denies(each, ask, partition) for each in statements):
-        return False
-    if not any(may_allow(each, ask, partition) for each in statements):
-        return False
-    if any(_may_deny(each, ask, partition) for each in statements):
-        return None
-    return True if any(_surely_allows(each, ask, partition) for each in statements) else None
-
-
-def _may_deny(statement: Statement, ask: Ask, partition: str) -> bool:
-    if statement.whole is not None:
-        return True
-    return statement.effect == DENY and may_allow(_turned(statement, ALLOW), ask, partition)
-
-
-def _surely_allows(statement: Statement, ask: Ask, partition: str) -> bool:
-    return statement.effect == ALLOW and surely_denies(_turned(statement, DENY), ask, partition)
-
-
-def _turned(statement: Statement, effect: str) -> Statement:
-    return replace(statement, effect=effect)
+def our_verdict(
+    probe: Probe, role_arn: str, documents: Mapping[str, Document], boundary: Document | None = None
+) -> Verdict:
+    """By the role's own policies, as the simulator has it: keys leave it to IAM, and what is not told is not there."""
+    partition, account = role_arn.split(":")[1], role_arn.split(":")[4]
+    root = Statement(
+        principal=Principal.aws(f"arn:{partition}:iam::{account}:root"),
+        actions=Values.of("kms:*"),
+        resources=Values.of("*"),
+    )
+    key = Policy("the key's", Document(statements=(root,))) if probe.action.startswith("kms:") else None
+    policies = Policies(
+        identity=tuple(Policy(name, document) for name, document in documents.items()),
+        boundary=(Policy("boundary", boundary),) if boundary is not None else None,
+        resource=key,
+    )
+    context = {name: list(values) for name, values in probe.context.items()}
+    return evaluate(Request(role_arn, probe.action, probe.resource, context, complete=True), policies)

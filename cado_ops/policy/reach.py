@@ -9,12 +9,14 @@ elements: Condition operators", "Multivalued context keys", IAM User Guide.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from cado_ops.model import SSM_TAG, SSM_TAG_VALUE
+from cado_ops.policy import conditions
 from cado_ops.policy.document import DENY, Condition, Document, Intrinsic, Statement, Value, Values
-from cado_ops.policy.patterns import covers, fits, meets, overlap
+from cado_ops.policy.patterns import covers, meets, overlap
+from cado_ops.policy.request import Told
 
 # The keys under which AWS shows the tags of what a request is about, or the tags in the request itself.
 TAG_PREFIXES = ("ssm:resourcetag/", "aws:resourcetag/", "ec2:resourcetag/")
@@ -146,52 +148,27 @@ def _surely_has_resource(statement: Statement, resource: str, partition: str) ->
 
 def holds(condition: Condition, ask: Ask, partition: str) -> bool | None:
     """Whether a condition holds for requests of this kind; None where it is not known."""
-    if not condition.operator or not condition.key:
-        return None
-    known, there = ask.fact(condition.key)
-    if not known:
-        return None
-    quantifier, if_exists, name = operator_parts(condition.operator)
-    if name == "null":
-        wanted = {str(each).lower() for each in condition.values}
-        return ("true" if there is None else "false") in wanted if wanted <= {"true", "false"} else None
-    negated = "not" in name and name.startswith(("string", "arn"))
-    if there is None or not there:
-        return if_exists or quantifier == "forallvalues" or (negated and quantifier != "foranyvalue")
-    verdicts = [_matches(name, value, condition.values, partition, negated) for value in there]
-    if condition.key.lower() == TAG_KEYS:
-        # Such a request may have any further keys beside those that are known.
-        verdicts.append(None)
-    if quantifier == "forallvalues" or (negated and not quantifier):
-        return False if False in verdicts else None if None in verdicts else True
-    return True if True in verdicts else None if None in verdicts else False
+
+    def lookup(key: str) -> Told:
+        known, values = ask.fact(key)
+        return Told(values or (), "") if known else Told(None, f"nothing is known of {key}")
+
+    value = conditions.holds(condition, lookup, variables=True).value
+    if condition.key.lower() != TAG_KEYS or not ask.fact(TAG_KEYS)[1]:
+        return value
+    # Such a request may have any further tag keys beside those that are known.
+    match operator_parts(condition.operator)[0]:
+        case "forallvalues":
+            return None if value else value
+        case "foranyvalue":
+            return value or None
+    return value if condition.operator.lower() == "null" else None
 
 
 def operator_parts(operator: str) -> tuple[str, bool, str]:
     """Quantifier, whether IfExists, and the operator itself, all in lower case."""
     quantifier, _, name = operator.lower().rpartition(":")
     return quantifier, name.endswith("ifexists"), name.removesuffix("ifexists")
-
-
-def _matches(name: str, value: str, wanted: Values, partition: str, negated: bool) -> bool | None:
-    """Whether a value is as the operator wants it, by any of what is wanted; for a negated one, by none."""
-    tests: dict[str, Callable[[str, str], bool]] = {
-        "stringequals": lambda one, pattern: one == pattern,
-        "stringequalsignorecase": lambda one, pattern: one.lower() == pattern.lower(),
-        "stringlike": fits,
-        "bool": lambda one, pattern: one.lower() == pattern.lower(),
-    }
-    test = tests.get(name.replace("not", "", 1) if negated else name)
-    if test is None:
-        return None
-    unsure = False
-    for each in wanted:
-        pattern = narrowest(each, partition)
-        if pattern is None:
-            unsure = True
-        elif test(value, pattern):
-            return not negated
-    return None if unsure else negated
 
 
 # --- the requests that this program reasons about

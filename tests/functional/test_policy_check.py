@@ -137,7 +137,7 @@ def test_aws_is_asked_as_well_and_differences_are_shown(cli: Cli, sandbox: Any) 
     # The organisation's policy denies the region, and of that the role's policies say nothing.
     denied = rules(cli.json(*role[:-1], "ap-southeast-2"))["simulator-differs"]
     assert any(
-        "ssm:SendCommand on a tagged instance: by this program allowed, by AWS explicitDeny; by an organisation policy"
+        "SendCommand on a tagged instance: by this program allow, by AWS explicitDeny; by an organisation policy"
         in item["message"]
         for item in denied
     )

@@ -314,12 +314,22 @@ def planted(seed: int) -> tuple[Policy, list[Fault], str]:
 
 def _touches(fault: Fault) -> set[str]:
     """The statements that a fault is planted in: two in one could cover each other up."""
+    pair, reads = {"Tagged", "Run"}, {"Reads"}
     of = {
-        _wide_send: {"Tagged", "Run", "Reads"}, _other_tag: {"Tagged"}, _wrong_key: {"Tagged"}, _documents: {"Run", "Tagged"},
-        _documents_missing: {"Run", "Tagged"}, _partition: {"Run", "Tagged"}, _no_resources: {"Reads", "Tagged", "Run"},
-        _read_missing: {"Reads"}, _start_session: {"Reads"}, _terminate_session: {"Reads"}, _unknown_action: {"Reads"},
-        _sets_the_tag: {"Tags", "Reads"}, _create_grant: {"Grants"}, _region: {"Keys"}, _network: {"Keys"},
+        _wide_send: pair | reads,
+        _documents: pair,
+        _documents_missing: pair,
+        _partition: pair,
+        _no_resources: pair | reads,
+        _read_missing: reads,
+        _start_session: reads,
+        _terminate_session: reads,
+        _unknown_action: reads,
+        _sets_the_tag: {"Tags"} | reads,
+        _create_grant: {"Grants"},
+        _region: {"Keys"},
+        _network: {"Keys"},
         # Renames statements that others look for.
-        _duplicate_sid: {"Tagged", "Run", "Reads", "Tags", "Grants", "Keys"},
-    }  # fmt: skip
+        _duplicate_sid: {"Tags", "Grants", "Keys"} | pair | reads,
+    }
     return of.get(fault.plant, {"Tagged"})
