@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from cado_ops.model import SSM_TAG, SSM_TAG_VALUE
 from cado_ops.policy.document import ALLOW, DENY, Condition, Document, Statement, Value, Values
@@ -21,6 +21,7 @@ from cado_ops.policy.reach import (
     open_in,
     open_targets,
     setting_the_tag,
+    tagged,
     widest,
 )
 
@@ -54,7 +55,7 @@ def guards_for(document: Document, place: Place, wish: Wish) -> Iterator[Stateme
                 resources=Values.of(*place.targets),
                 conditions=(Condition("StringNotEquals", TAG_KEY, Values.of(SSM_TAG_VALUE)),),
             )
-        if open_in(documents, any_document(action, place), partition):
+        if open_documents(documents, action, place):
             allowed = [*map(place.document, names), *_named_documents(document, action, place)]
             yield Statement(
                 sid=f"Deny{word}WithOtherDocuments",
@@ -94,9 +95,27 @@ def _kms_guards(documents: list[Document], place: Place, name: str) -> Iterator[
         )
 
 
-def any_document(action: str, place: Place) -> Ask:
-    """Any document at all. A document has no tag of the instance's."""
-    return Ask(action, f"arn:{place.partition}:ssm:*:*:document/{ANY_DOCUMENT}")
+def open_documents(documents: Iterable[Document], action: str, place: Place) -> list[Statement]:
+    """The statements that let an action have documents which nobody named: by a wildcard, or by no name at all."""
+    documents = list(documents)
+    names = {ANY_DOCUMENT: None}
+    for document in documents:
+        for statement in document.statements:
+            for entry in statement.resources or ():
+                prefix, _, name = widest(entry, place.partition).rpartition(":document/")
+                # What a wildcard stands for: a document that no other pattern is likely to name.
+                names |= (
+                    {name.replace("*", "-other").replace("?", "z"): None}
+                    if prefix and set("*?") & set(name)
+                    else {}
+                )
+    found: dict[int, Statement] = {}
+    for name in names:
+        # A document has no tag of the instance's.
+        ask = Ask(action, f"arn:{place.partition}:ssm:*:*:document/{name}", tagged(None))
+        for statement in open_in(documents, ask, place.partition):
+            found[id(statement)] = statement
+    return list(found.values())
 
 
 def tagging(place: Place, key: str = SSM_TAG) -> Ask:

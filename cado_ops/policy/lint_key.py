@@ -108,7 +108,7 @@ def _sides(
 ) -> Iterator[Finding]:
     """Inside the account one side is enough, if the key leaves it to IAM; across accounts both have to allow."""
     across = role_arn.split(":")[4] != account
-    if in_iam is None or not usable:
+    if in_iam is None:
         return
     lacking = sorted(usable - set(in_iam) - (set() if across else set(direct)))
     if lacking:

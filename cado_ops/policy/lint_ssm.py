@@ -8,7 +8,7 @@ from dataclasses import replace
 from cado_ops.model import SSM_TAG, SSM_TAG_VALUE
 from cado_ops.policy import known
 from cado_ops.policy.document import ALLOW, Condition, Statement, Values
-from cado_ops.policy.guards import any_document, tagging
+from cado_ops.policy.guards import open_documents, tagging
 from cado_ops.policy.library import RUN_DOCUMENTS
 from cado_ops.policy.pairs import SESSION_ACTIONS, has_document_check
 from cado_ops.policy.parts import SEND, START
@@ -140,8 +140,7 @@ def _written(condition: Condition) -> str:
 
 
 def _documents(subject: Subject) -> Iterator[Finding]:
-    for statement in open_in(subject.documents, any_document(SEND, subject.place), subject.partition):
-        # A condition on the instance's tag never holds for a document.
+    for statement in open_documents(subject.documents, SEND, subject.place):
         yield finding(
             "send-command-documents",
             statement,
@@ -187,7 +186,7 @@ def _sessions(subject: Subject) -> Iterator[Finding]:
     partition, place = subject.partition, subject.place
     for statement in open_targets(subject.documents, START, partition):
         yield from _open(statement, START, "start-session-open")
-    for statement in open_in(subject.documents, any_document(START, place), partition):
+    for statement in open_documents(subject.documents, START, place):
         yield finding("session-documents", statement, "ssm:StartSession may open a session with any document")
     for statement in subject.statements:
         if statement.effect != ALLOW or not names_action(statement, START):

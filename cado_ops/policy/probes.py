@@ -51,7 +51,7 @@ def probes(partition: str, account: str, region: str) -> list[Probe]:
 def our_verdict(
     probe: Probe, role_arn: str, documents: Mapping[str, Document], boundary: Document | None = None
 ) -> Verdict:
-    """By the role's own policies, as the simulator has it: keys leave it to IAM, and what is not told is not there."""
+    """By the role's own policies, as the simulator has it: keys leave it to IAM; what is not told is not there."""
     partition, account = role_arn.split(":")[1], role_arn.split(":")[4]
     root = Statement(
         principal=Principal.aws(f"arn:{partition}:iam::{account}:root"),

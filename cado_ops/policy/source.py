@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 from cado_ops.errors import PolicyError
-from cado_ops.policy.document import Document, Statement, document_from
+from cado_ops.policy.document import CURRENT_VERSION, Document, Statement, Values, document_from
 from cado_ops.policy.json_text import Path, Position, parse_json
 
 if TYPE_CHECKING:
@@ -185,15 +185,17 @@ def _with_statements(data: Any, path: Path, statements: list[Any]) -> Any:
 def merged(documents: Sequence[tuple[str, Document]]) -> tuple[Document, list[str]]:
     """Several policies of one role as one, their statements in order; and remarks.
 
+    In the old version of the language ``${…}`` is no variable: there it is written so that it is none here either.
     Sids must differ within a policy ("IAM JSON policy elements: Sid"): one that comes again gets a number.
     """
     remarks: list[str] = []
     statements: list[Statement] = []
     used: set[str] = set()
+    new_language = any(document.has_variables for _, document in documents)
     for name, document in documents:
-        if not document.has_variables and any(document.version != other.version for _, other in documents):
-            remarks.append(f"{name} has the old language version: where it says ${{…}}, that is no variable")
         for statement in document.statements:
+            if new_language and not document.has_variables:
+                statement = _without_variables(statement)
             sid = statement.sid
             if sid is not None and sid in used:
                 new = unused(sid, used)
@@ -202,9 +204,25 @@ def merged(documents: Sequence[tuple[str, Document]]) -> tuple[Document, list[st
             if statement.sid is not None:
                 used.add(statement.sid)
             statements.append(statement)
-    versions = {document.version for _, document in documents}
-    version = versions.pop() if len(versions) == 1 else "2012-10-17"
+    version = CURRENT_VERSION if new_language or not documents else documents[0][1].version
     return Document(version=version, statements=tuple(statements)), remarks
+
+
+def _without_variables(statement: Statement) -> Statement:
+    """A statement of the old language version in the new one: ``${`` has to stay what it says."""
+
+    def values(given: Values | None) -> Values | None:
+        if given is None:
+            return None
+        return given.with_items(
+            each.replace("${", "${$}{") if isinstance(each, str) and "${" in each else each for each in given
+        )
+
+    conditions = tuple(replace(each, values=values(each.values) or each.values) for each in statement.conditions)
+    return replace(
+        statement, resources=values(statement.resources), not_resources=values(statement.not_resources),
+        conditions=conditions,
+    )  # fmt: skip
 
 
 def unused(sid: str, used: set[str]) -> str:
