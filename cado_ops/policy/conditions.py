@@ -15,7 +15,7 @@ from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from cado_ops.policy.answer import NO, YES, Answer, all_of, answer, any_of, negated, unknown
-from cado_ops.policy.document import Condition, Intrinsic
+from cado_ops.policy.document import Condition, Intrinsic, Value
 from cado_ops.policy.matching import Lookup, Pattern, arn_like, expand, not_deployed
 
 Test = Callable[[Pattern, str], Answer]
@@ -55,10 +55,10 @@ def holds(condition: Condition, lookup: Lookup, *, variables: bool) -> Answer:
     if told.values is None:
         return unknown(told.reason)
     if not told.values:
-        return _without_key(operator)
+        return _without_key(operator, condition.key)
 
     def test(value: str) -> Answer:
-        met = any_of(_compare(operator.test, each, value, lookup, variables) for each in condition.values)
+        met = any_of(_compare(operator, each, value, lookup, variables) for each in condition.values)
         return negated(met) if operator.negative else met
 
     tests = [test(value) for value in told.values]
@@ -76,8 +76,10 @@ def all_hold(conditions: Iterable[Condition], lookup: Lookup, *, variables: bool
     return all_of(holds(each, lookup, variables=variables) for each in conditions)
 
 
-def _without_key(operator: Operator) -> Answer:
+def _without_key(operator: Operator, key: str) -> Answer:
     """The key is not there. "If the key … is not present", in the pages on IfExists and on set operators."""
+    if operator.if_exists and operator.quantifier == "foranyvalue":
+        return unknown(f"{key} is not there, and what ForAnyValue with IfExists then says is not documented")
     if operator.if_exists or operator.quantifier == "forallvalues":
         return YES
     if operator.quantifier == "foranyvalue":
@@ -98,10 +100,13 @@ def _null(condition: Condition, lookup: Lookup) -> Answer:
     return any_of(met(each) for each in condition.values)
 
 
-def _compare(test: Test, value: object, actual: str, lookup: Lookup, variables: bool) -> Answer:
+def _compare(operator: Operator, value: Value, actual: str, lookup: Lookup, variables: bool) -> Answer:
     if isinstance(value, Intrinsic):
         return not_deployed(value)
-    return test(expand(str(value), lookup, variables=variables), actual)
+    pattern = expand(value, lookup, variables=variables)
+    if pattern.missing and operator.negative:
+        return unknown(f"{pattern.missing} has no value, and whether everything differs from it is not documented")
+    return operator.test(pattern, actual)
 
 
 def _equals(pattern: Pattern, value: str) -> Answer:

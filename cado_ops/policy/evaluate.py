@@ -174,13 +174,14 @@ class _Evaluation:
         own = all_of([self._identity(), self._bounds()])
         blamed = next((kind for kind, each in self._own() if each.value is False), Kind.IDENTITY)
         if self.request.is_service:
-            return self._resource(Level.EXACTLY), self.kind_of_resource
+            return any_of(self._resource(level) for level in Level), self.kind_of_resource
         if self._crosses_accounts():
             return self._across(own, blamed)
         direct = any_of(
             [
                 self._resource(Level.EXACTLY),
                 all_of([self._resource(Level.ROLE), self._bounds()]),
+                all_of([self._resource(Level.EVERYONE), self._bounds_of_everyone()]),
             ]
         )
         if not self._resource_decides():
@@ -213,6 +214,12 @@ class _Evaluation:
 
     def _bounds(self) -> Answer:
         return all_of(each.allow for each in (self.boundary, self.session) if each is not None)
+
+    def _bounds_of_everyone(self) -> Answer:
+        bounds = self._bounds()
+        if bounds.value is False:
+            return unknown("whether a boundary or session policy limits what a policy gives to * is not documented")
+        return bounds
 
     def _resource(self, level: Level) -> Answer:
         if self.resource is not None:

@@ -9,19 +9,24 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING
 
 from cado_ops.policy.answer import NO, YES, Answer, answer, unknown
 from cado_ops.policy.document import Intrinsic, Value
-
-if TYPE_CHECKING:
-    from cado_ops.policy.request import Told
 
 # ${key}, ${key, 'default'}, and ${*}, ${?}, ${$} for the characters themselves.
 _VARIABLE = re.compile(r"\$\{\s*([^},]+?)\s*(?:,\s*'([^']*)'\s*)?\}")
 _SPECIAL = ("*", "?", "$")
 
-Lookup = Callable[[str], "Told"]
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What the request says of a key: ``values``; none: the key is not there; None: not known, and ``reason``."""
+
+    values: tuple[str, ...] | None
+    reason: str = ""
+
+
+Lookup = Callable[[str], Told]
 
 
 @lru_cache(maxsize=4096)
@@ -39,11 +44,11 @@ def glob(pattern: str, value: str, *, ignore_case: bool = False) -> bool:
 class Pattern:
     """A value of a policy, its variables put in: plain text, ``*`` and ``?``, and gaps that are not known.
 
-    ``missing``: a variable has no value, and then nothing equals it ("policy variables with no value").
+    ``missing`` is the name of a variable that has no value: "There is no equal or like value" for it then.
     """
 
     pieces: tuple[tuple[str, bool], ...] = ()  # text, and whether its * and ? are wildcards
-    missing: bool = False
+    missing: str = ""
     reasons: tuple[str, ...] = ()
 
     @property
@@ -91,7 +96,7 @@ def _regex(pieces: tuple[tuple[str, bool], ...], any_text: str, one: str, flags:
 def expand(value: str, lookup: Lookup, *, variables: bool) -> Pattern:
     """A policy's text as a pattern. Without ``variables`` (the old version) ``${…}`` is plain text."""
     pieces: list[tuple[str, bool]] = []
-    missing, reasons = False, []
+    missing, reasons = "", []
     end = 0
     for match in _VARIABLE.finditer(value) if variables else ():
         pieces.append((value[end : match.start()], True))
@@ -104,6 +109,9 @@ def expand(value: str, lookup: Lookup, *, variables: bool) -> Pattern:
         if told.values is None:
             pieces.append((_GAP, True))
             reasons.append(told.reason)
+        elif told.values == ("",):
+            pieces.append((_GAP, True))
+            reasons.append(f"{name} is empty, and whether that counts as a value is not documented")
         elif len(told.values) == 1:
             pieces.append((told.values[0], False))
         elif told.values:
@@ -113,7 +121,7 @@ def expand(value: str, lookup: Lookup, *, variables: bool) -> Pattern:
         elif default is not None:
             pieces.append((default, False))
         else:
-            missing = True
+            missing = name
     pieces.append((value[end:], True))
     return Pattern(tuple(each for each in pieces if each[0]), missing, tuple(reasons))
 
@@ -134,14 +142,23 @@ def resource_matches(pattern: Value, resource: str, lookup: Lookup, *, variables
     """Whether a pattern of Resource covers the resource; not ``told``: some resource, and only ``*`` covers any."""
     if isinstance(pattern, Intrinsic):
         return not_deployed(pattern)
-    expanded = expand(pattern, lookup, variables=variables)
     if pattern == "*":
         return YES
+    expanded = expand(pattern, lookup, variables=variables)
+    if variables and "${" in "".join(pattern.split(":", 5)[:5]):
+        expanded = expand(pattern, _before_the_resource, variables=True)
     if not told:
         return NO if expanded.missing else unknown("the request does not tell the resource")
     if resource == "*":
         return answer(not expanded.pieces or re.fullmatch(r"\*+", expanded.text) is not None)
     return arn_segments(expanded, resource)
+
+
+def _before_the_resource(name: str) -> Told:
+    """ "You can't use a variable to replace parts of the ARN before the fifth colon, such as the service or account."""
+    return Told(
+        None, f"${{{name}}} stands in a resource's ARN before the fifth colon, where AWS takes no variables"
+    )
 
 
 def arn_segments(pattern: Pattern, arn: str) -> Answer:

@@ -11,7 +11,7 @@ from dataclasses import replace
 from cado_ops.model import CLAIM_PREFIX, SSM_TAG
 from cado_ops.policy.document import DENY, Condition, Document, Principal, Statement, Value, Values
 from cado_ops.policy.library import allow
-from cado_ops.policy.names import Names
+from cado_ops.policy.names import OWN_ACCOUNT, Names
 
 # What each command calls in an account that it works in. kms:RetireGrant is left out on purpose: the retiring
 # principal needs no allow for its own grants, and an identity of the issuing account that has the action by IAM may
@@ -63,7 +63,7 @@ def operator(names: Names, commands: Iterable[str], operations: tuple[str, ...])
     if "kms:CreateGrant" in needed:
         statements.append(_our_grants(names, operations))
     if "kms:RevokeGrant" in needed:
-        statements.append(allow("RevokeGrants", ("kms:RevokeGrant",), _keys(names)))
+        statements.append(allow("RevokeGrants", ("kms:RevokeGrant",), _keys(names), *_own_account(names)))
     return Document(statements=tuple(statements))
 
 
@@ -78,7 +78,7 @@ def _our_tags(names: Names, actions: tuple[str, ...]) -> Statement:
 
 def _our_grants(names: Names, operations: tuple[str, ...]) -> Statement:
     return allow(
-        "GrantToTheCadoRoleAlone", ("kms:CreateGrant",), _keys(names),
+        "GrantToTheCadoRoleAlone", ("kms:CreateGrant",), _keys(names), *_own_account(names),
         Condition("StringEquals", "kms:GranteePrincipal", Values.of(names.cado_role_arn)),
         Condition("StringEquals", "kms:RetiringPrincipal", Values.of(names.operator_role_arn)),
         Condition("ForAllValues:StringEquals", "kms:GrantOperations", Values(operations)),
@@ -87,7 +87,13 @@ def _our_grants(names: Names, operations: tuple[str, ...]) -> Statement:
 
 
 def _keys(names: Names) -> tuple[str, ...]:
-    return names.regional("kms", names.account, "key/*")
+    return names.regional("kms", "*" if names.account == OWN_ACCOUNT else names.account, "key/*")
+
+
+def _own_account(names: Names) -> tuple[Condition, ...]:
+    """A key's ARN takes no variable for its account ("before the fifth colon"): then a condition says it."""
+    mine = Condition("StringEquals", "aws:ResourceAccount", Values.of(OWN_ACCOUNT))
+    return (mine,) if names.account == OWN_ACCOUNT else ()
 
 
 def operator_trust(

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from enum import IntEnum
 
-from cado_ops.policy.answer import NO, YES, Answer, all_of, answer, any_of, negated, unknown
+from cado_ops.policy.answer import NO, Answer, all_of, answer, any_of, negated, unknown
 from cado_ops.policy.document import ALLOW, Intrinsic, Principal, Statement, Value
 from cado_ops.policy.matching import not_deployed
 from cado_ops.policy.request import Request
@@ -24,7 +24,8 @@ class Level(IntEnum):
 
     ACCOUNT = 0
     ROLE = 1
-    EXACTLY = 2
+    EVERYONE = 2  # "*": whether implicit denials elsewhere limit that is not documented
+    EXACTLY = 3
 
 
 def named(statement: Statement, request: Request) -> dict[Level, Answer]:
@@ -33,7 +34,7 @@ def named(statement: Statement, request: Request) -> dict[Level, Answer]:
         return {level: _named(statement.principal, request, level) for level in Level}
     if statement.not_principal is not None:
         reached = _not_principal(statement, statement.not_principal, request)
-        return {Level.ACCOUNT: NO, Level.ROLE: reached, Level.EXACTLY: NO}
+        return {**dict.fromkeys(Level, NO), Level.EVERYONE: reached}
     # A trust or key policy without it is refused by AWS; in the others it is not there at all.
     return dict.fromkeys(Level, NO)
 
@@ -42,23 +43,18 @@ def _named(principal: Principal, request: Request, level: Level) -> Answer:
     if principal.whole is not None:
         return not_deployed(principal.whole)
     if principal.everyone:
-        return answer(level is _everyone(request))
+        return answer(level is Level.EVERYONE)
     if request.is_service:
         names = principal.of("Service")
         return any_of(_same(each, request.principal) for each in names) if level is Level.EXACTLY else NO
     return any_of(_aws(each, request, level) for each in principal.of("AWS"))
 
 
-def _everyone(request: Request) -> Level:
-    """``*`` is everyone, and so a role by its role, and a user or a service by itself."""
-    return Level.ROLE if request.is_role else Level.EXACTLY
-
-
 def _aws(name: Value, request: Request, level: Level) -> Answer:
     if isinstance(name, Intrinsic):
         return not_deployed(name)
     if name == "*":
-        return answer(level is _everyone(request))
+        return answer(level is Level.EVERYONE)
     account = request.principal_account
     if re.fullmatch(r"[0-9]{12}", name) or name == _root_arn(request):
         means_it = name in (account, _root_arn(request))
@@ -97,10 +93,10 @@ def _root_arn(request: Request) -> str:
 
 
 def _not_principal(statement: Statement, principal: Principal, request: Request) -> Answer:
-    """Whether the statement reaches the caller. It spares him only if all that he is is listed.
+    """Whether the statement reaches the caller. It spares him for certain if all that he is is listed.
 
     "NotPrincipal with Deny": the account of a principal that is to be spared has to be listed too, and of a session
-    the role as well.
+    the role as well; otherwise the policy "might deny access", depending on the service.
     """
     if principal.whole is not None:
         return not_deployed(principal.whole)
@@ -111,6 +107,10 @@ def _not_principal(statement: Statement, principal: Principal, request: Request)
         return negated(any_of(listed.values()))
     if request.is_service or request.is_root:
         return negated(listed[Level.EXACTLY])
-    needed = [listed[Level.ACCOUNT], listed[Level.ROLE] if request.is_role else YES]
-    needed.append(listed[Level.EXACTLY])
-    return negated(all_of(needed))
+    if listed[Level.EVERYONE].certain:
+        return NO
+    by_name = [listed[Level.EXACTLY], *([listed[Level.ROLE]] if request.is_role else [])]
+    some, whole = any_of(by_name), all_of([*by_name, listed[Level.ACCOUNT]])
+    if some.value is not False and whole.value is False:
+        return unknown("NotPrincipal lists the caller, and not all of its account, role and session")
+    return negated(all_of([some, whole]))

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from cado_ops.policy import actions
-from cado_ops.policy.matching import glob
+from cado_ops.policy.matching import Told, glob
 
 # Keys that come with a session's credentials, whichever service is called: who publishes them is not who supplies
 # them ("AWS global condition context keys" links to each).
@@ -21,14 +21,6 @@ _OF_SESSIONS = frozenset(
 )
 # Global keys that the service has to supply, and that it publishes for the actions where it does.
 _OF_SERVICES = ("aws:resourcetag/*", "aws:requesttag/*", "aws:tagkeys")
-
-
-@dataclass(frozen=True, slots=True)
-class Told:
-    """What the request says of a key: ``values``; none: the key is not there; None: not known, and ``reason``."""
-
-    values: tuple[str, ...] | None
-    reason: str = ""
 
 
 ABSENT = Told(())

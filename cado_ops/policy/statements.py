@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from cado_ops.policy.answer import NO, YES, Answer, all_of, any_of, negated, unknown
 from cado_ops.policy.conditions import all_hold
 from cado_ops.policy.document import ALLOW, DENY, Document, Intrinsic, Place, Statement, Value, Values
-from cado_ops.policy.matching import action_matches, not_deployed, resource_matches
+from cado_ops.policy.matching import action_matches, expand, not_deployed, resource_matches
 from cado_ops.policy.principals import Level, named
 from cado_ops.policy.request import Request
 
@@ -81,7 +81,13 @@ def _resources(statement: Statement, request: Request, *, variables: bool) -> An
     if statement.resources is None and statement.not_resources is None:
         return YES  # a trust policy is about its role
 
+    others = statement.not_resources is not None
+
     def matches(pattern: Value) -> Answer:
+        if others and isinstance(pattern, str):
+            missing = expand(pattern, request.told, variables=variables).missing
+            if missing:
+                return unknown(f"{missing} has no value, and what NotResource then leaves out is not documented")
         return resource_matches(
             pattern, request.checked_resource, request.told, variables=variables, told=request.resource_is_told
         )
