@@ -188,10 +188,9 @@ def parse_disk(text: str, kind: Kind, where: str) -> ResourceRef:
 
 
 def _disk_hint(text: str, kind: Kind) -> str | None:
-    options = {"i": "--instance-id", "vol": "--volume-id", "snap": "--snapshot-id"}
-    other = _EC2_ID.fullmatch(text)
-    if other and other[1] in options and options[other[1]] != f"--{kind}-id":
-        return f"Use {options[other[1]]} for that."
+    for other, pattern in {Kind.INSTANCE: _INSTANCE_ID.pattern, **_DISK_ID}.items():
+        if other is not kind and re.fullmatch(pattern, text):
+            return f"Use --{other}-id for that."
     return None
 
 
@@ -218,6 +217,8 @@ def parse_principal(text: str, where: str) -> str:
     """The ARN of an IAM role or user, of an account that it names; an STS session's is refused."""
     if re.fullmatch(rf"arn:{PARTITION}:iam::{ACCOUNT_ID}:user/[!-~]{{1,512}}", text):
         return text
+    if ":" not in text and _parse_role_name(text):
+        raise UsageError(f"{where} takes an ARN (arn:aws:iam::ACCOUNT:role/NAME), and {shown(text)} is a name")
     return parse_role_arn(text, where).arn
 
 

@@ -155,7 +155,10 @@ class Case:
             "serviceControlPolicies": level(self.scps),
             "resourceControlPolicies": level(
                 # runSimulation adds it by itself.
-                [[*([FULL_RCP] if self.request["resource"] == DOCUMENT else []), *policies] for policies in self.rcps or []]
+                [
+                    [*([FULL_RCP] if self.request["resource"] == DOCUMENT else []), *policies]
+                    for policies in self.rcps or []
+                ]
             ),
         }
         if self.resource is not None:
@@ -228,7 +231,7 @@ class Maker:
             case.scps = [[EVERYTHING], [EVERYTHING, near] if self.chance(0.7) else [near]]
         if self.chance(0.15):
             case.rcps = [[self.policy(request, rcp=True)]]
-        if action.startswith("kms:") and resource != "*" or action == "sts:AssumeRole":
+        if (action.startswith("kms:") and resource != "*") or action == "sts:AssumeRole":
             case.resource = self.policy(request, principals=True, trust=action == "sts:AssumeRole")
         return case
 
@@ -250,7 +253,9 @@ class Maker:
                 found[key] = self.random.sample(values, self.random.randint(1, len(values)))
         return found
 
-    def policy(self, request: dict[str, Any], *, principals: bool = False, trust: bool = False, rcp: bool = False) -> Any:
+    def policy(
+        self, request: dict[str, Any], *, principals: bool = False, trust: bool = False, rcp: bool = False
+    ) -> Any:
         statements = [
             self.statement(request, principals=principals, trust=trust, rcp=rcp)
             for _ in range(self.random.choice((1, 1, 2, 3)))
@@ -334,7 +339,9 @@ class Maker:
 
     def operator(self, key: str) -> str:
         if self.chance(0.06):
-            return self.random.choice(("StringLike", "NumericLessThan", "ArnLike", "DateLessThan", "IpAddress", "Bool"))
+            return self.random.choice(
+                ("StringLike", "NumericLessThan", "ArnLike", "DateLessThan", "IpAddress", "Bool")
+            )
         match key:
             case "aws:SourceIp":
                 return self.random.choice(("IpAddress", "NotIpAddress"))
@@ -378,7 +385,10 @@ class Maker:
 
 
 def _statements(case: Case) -> Iterator[dict[str, Any]]:
-    several = [*case.identity, *(each for levels in (case.scps, case.rcps) for level in levels or [] for each in level)]
+    several = [
+        *case.identity,
+        *(each for levels in (case.scps, case.rcps) for level in levels or [] for each in level),
+    ]
     for policy in (*several, case.boundary, case.session, case.resource):
         if policy is not None:
             yield from policy["Statement"] if isinstance(policy["Statement"], list) else [policy["Statement"]]
@@ -412,7 +422,9 @@ def _one_form_of_dates(case: Case) -> None:
         context["aws:EpochTime"] = _iso(context["aws:EpochTime"])
     for block, operator, keys in _conditions(case):
         if operator.startswith("Date"):
-            kept = {key: [_iso(each) for each in _list(values)] for key, values in keys.items() if "time" in key.lower()}
+            kept = {
+                key: [_iso(each) for each in _list(values)] for key, values in keys.items() if "time" in key.lower()
+            }
             block[operator] = kept
             if not kept:
                 del block[operator]
@@ -445,13 +457,22 @@ def _session_policy_allows(case: Case) -> None:
 
 def _nothing_implicit(case: Case) -> None:
     """All is allowed; what is denied in so many words still is."""
-    for policy in (*case.identity, case.boundary, case.session, *(each for level in case.scps or [] for each in level)):
+    for policy in (
+        *case.identity,
+        case.boundary,
+        case.session,
+        *(each for level in case.scps or [] for each in level),
+    ):
         if policy is not None:
             listed = policy["Statement"] if isinstance(policy["Statement"], list) else [policy["Statement"]]
             policy["Statement"] = [*listed, *EVERYTHING["Statement"]]
     case.identity.append(EVERYTHING)
     if case.resource is not None:
-        listed = case.resource["Statement"] if isinstance(case.resource["Statement"], list) else [case.resource["Statement"]]
+        listed = (
+            case.resource["Statement"]
+            if isinstance(case.resource["Statement"], list)
+            else [case.resource["Statement"]]
+        )
         allow: dict[str, Any] = {"Effect": "Allow", "Principal": {"AWS": case.request["principal"]}, "Action": "*"}
         if case.request["action"] != "sts:AssumeRole":
             allow["Resource"] = "*"
@@ -466,7 +487,9 @@ def _nobody_is_everyone(case: Case) -> None:
                 statement["Principal"] = {"AWS": case.request["principal"]}
             elif principal is not None:
                 names = _list(principal["AWS"])
-                statement["Principal"] = {"AWS": [case.request["principal"] if each == "*" else each for each in names]}
+                statement["Principal"] = {
+                    "AWS": [case.request["principal"] if each == "*" else each for each in names]
+                }
 
 
 def _nothing_left_of_star(case: Case) -> None:
@@ -474,22 +497,43 @@ def _nothing_left_of_star(case: Case) -> None:
         for statement in _statements(case):
             for name in ("Resource", "NotResource"):
                 if name in statement:
-                    statement[name] = ["arn:aws:s3:::bucket" if each == "arn:aws:*" else each for each in _list(statement[name])]
+                    statement[name] = [
+                        "arn:aws:s3:::bucket" if each == "arn:aws:*" else each for each in _list(statement[name])
+                    ]
 
 
 def _whole_patterns(case: Case) -> None:
     for statement in _statements(case):
         for name in ("Resource", "NotResource"):
             if name in statement:
-                statement[name] = [re.sub(r"^(arn:aws:[a-z]+):\*$", r"\1:*:*:*", each) for each in _list(statement[name])]
+                statement[name] = [
+                    re.sub(r"^(arn:aws:[a-z]+):\*$", r"\1:*:*:*", each) for each in _list(statement[name])
+                ]
 
 
 def _numbers_alone(case: Case) -> None:
     for block, operator, keys in _conditions(case):
         if operator.startswith("Numeric"):
-            block[operator] = {key: values for key, values in keys.items() if key.lower() == "aws:multifactorauthage"}
+            block[operator] = {
+                key: ["1000" if each == "1e3" else each for each in _list(values)]
+                for key, values in keys.items()
+                if key.lower() == "aws:multifactorauthage"
+            }
             if not block[operator]:
                 del block[operator]
+
+
+def _no_variable_in_arns(case: Case) -> None:
+    for block, operator, keys in _conditions(case):
+        if operator.startswith("Arn"):
+            block[operator] = json.loads(json.dumps(keys).replace("${aws:PrincipalAccount}", HOME))
+
+
+def _no_any_if_exists(case: Case) -> None:
+    for block, operator, keys in _conditions(case):
+        if operator.startswith("ForAnyValue:") and operator.endswith("IfExists"):
+            del block[operator]
+            block.setdefault(operator.removesuffix("IfExists"), {}).update(keys)
 
 
 def _no_stars_as_text(case: Case) -> None:
@@ -508,7 +552,10 @@ def _one_family_of_addresses(case: Case) -> None:
         context["aws:SourceIp"] = "192.0.2.1"
     for block, operator, keys in _conditions(case):
         if "Ip" in operator:
-            block[operator] = {key: ["10.0.0.0/8" if ":" in each else each for each in _list(values)] for key, values in keys.items()}
+            block[operator] = {
+                key: ["10.0.0.0/8" if ":" in each else each for each in _list(values)]
+                for key, values in keys.items()
+            }
 
 
 def _replace(case: Case, old: str, new: str) -> None:
@@ -526,7 +573,9 @@ CLASSES = {
     "Principal * and limits": _nobody_is_everyone,
     "patterns of ARNs and the resource *": _nothing_left_of_star,
     "patterns of fewer than six parts": _whole_patterns,
-    "what is no number": _numbers_alone,
+    "numbers: exponents, what is no number": _numbers_alone,
+    "variables in the ARNs of conditions": _no_variable_in_arns,
+    "ForAnyValue with IfExists": _no_any_if_exists,
     "${*} where no wildcard is taken": _no_stars_as_text,
     "variables in the old version": _current_version,
     "IPv6 addresses and IPv4 ranges": _one_family_of_addresses,
@@ -534,11 +583,17 @@ CLASSES = {
 }
 
 
-def classified(different: Sequence[Case]) -> list[str | None]:
+def classified(different: Sequence[Case], both_deny: Sequence[bool]) -> list[str | None]:
     """For each case, the class that explains it; several where it takes more than one; None where none does."""
     found: list[str | None] = [None] * len(different)
-    for name, changes in [*((name, [each]) for name, each in CLASSES.items()), ("several of these", [*CLASSES.values()])]:
+    for name, changes in [
+        *((name, [each]) for name, each in CLASSES.items()),
+        ("several of these", [*CLASSES.values()]),
+    ]:
         open_ = [index for index, each in enumerate(found) if each is None]
+        if changes == [_nothing_implicit]:
+            # It would hide any other difference: it is for those where both sides deny.
+            open_ = [index for index in open_ if both_deny[index]]
         changed = [copy.deepcopy(different[index]) for index in open_]
         for case in changed:
             for change in changes:
@@ -600,7 +655,9 @@ def main() -> int:
             agreed[theirs] += 1
         else:
             different.append((case, verdict, theirs))
-    for (case, verdict, theirs), name in zip(different, classified([case for case, _, _ in different]), strict=True):
+    both_deny = [verdict.decision is Decision.DENY and "deny" in theirs for _, verdict, theirs in different]
+    names = classified([case for case, _, _ in different], both_deny)
+    for (case, verdict, theirs), name in zip(different, names, strict=True):
         if name is None:
             unexplained.append((case, verdict, theirs))
         else:

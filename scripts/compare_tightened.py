@@ -1,6 +1,6 @@
 """Asks an independent simulator whether anybody may do more after `policy tighten` than before.
 
-    scripts/compare-policies tightened [--seeds N] [--each N]
+    .venv/bin/python scripts/compare_tightened.py [--seeds N] [--each N]
 
 The policies are those of tests/unit/policies/mutations.py, with faults planted in them; the requests are drawn from
 tests/unit/policies/requests.py. The simulator is that of compare_policies.py, and how it is run as well. The result
@@ -48,6 +48,10 @@ def case_of(policy: Any, request: Any, partition: str) -> Case:
     return Case(told, [policy], resource=key)
 
 
+def _plain(answer: Any) -> Any:
+    return ANSWERS.get(answer.get("result"), answer) if isinstance(answer, dict) else answer
+
+
 def _of_the_region(action: str, resource: str) -> dict[str, str]:
     """Keys that follow from the rest: the evaluator knows them by itself, the simulator has to be told."""
     if resource.count(":") < 5 or not resource.split(":")[3]:
@@ -77,7 +81,7 @@ def main(arguments: list[str] | None = None) -> int:
                 case_of(result.document.as_json(), request, partition),
             ]
     # A key that AWS does not publish for the action is ignored there, as it is here.
-    answers = [ANSWERS.get(each.get("result"), each) if isinstance(each, dict) else each for each in simulated(cases)]
+    answers = list(map(_plain, simulated(cases)))
     counts: Counter[str] = Counter()
     wider = []
     for number, (seed, request, repairs, was, now) in enumerate(questions):

@@ -63,7 +63,7 @@ stamp() {
 import hashlib, pathlib, sys
 root = pathlib.Path(sys.argv[1])
 print(root, sys.base_prefix, sys.version.split()[0])
-for name in ("requirements.txt", "pyproject.toml"):
+for name in ("requirements.txt", "tests/emulator/requirements.txt", "pyproject.toml"):
     print(name, hashlib.sha256((root / name).read_bytes()).hexdigest())
 PY
 }
@@ -90,6 +90,11 @@ install_into_venv() {
     # Wheels only: building a source package would run code that no hash vouches for.
     "$VENV/bin/python" -m pip install --quiet --only-binary :all: --require-hashes --requirement "$ROOT/requirements.txt" ||
         fail "the packages of requirements.txt could not be installed"
+    # The emulator pins an SDK of its own, which must not decide ours: it is a server, in an environment of its own.
+    "$1" -m venv --without-pip "$VENV/emulator" || fail "$1 could not make .venv/emulator"
+    "$VENV/bin/python" -m pip --python "$VENV/emulator" install --quiet --only-binary :all: --require-hashes \
+        --requirement "$ROOT/tests/emulator/requirements.txt" ||
+        fail "the packages of tests/emulator/requirements.txt could not be installed"
     "$VENV/bin/python" -m pip install --quiet --no-index --no-deps --no-build-isolation --editable "$ROOT" ||
         fail "cado-ops itself could not be installed"
     stamp "$1" >"$VENV/made-from"

@@ -18,7 +18,6 @@ from contextvars import ContextVar
 from datetime import datetime
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import boto3
 import botocore.session
@@ -30,6 +29,7 @@ from botocore.utils import JSONFileCache
 
 from cado_ops import __version__
 from cado_ops.aws.credentials import CredentialStore, Identity, Roles
+from cado_ops.aws.endpoints import foreign_endpoint
 from cado_ops.aws.faults import EXPIRED_CODES, credential_problem, translate
 from cado_ops.aws.logs import redact_sdk_logs
 from cado_ops.aws.pace import Pace
@@ -148,7 +148,7 @@ class Connection:
         with understanding("GetCallerIdentity"):
             self.credentials.home_account = answer["Account"]
             self.credentials.partition = answer["Arn"].split(":")[1]
-        return Caller(answer["Account"], answer["Arn"], self._foreign_endpoint())
+        return Caller(answer["Account"], answer["Arn"], foreign_endpoint(self._session, self._endpoint_of))
 
     def call(
         self, identity: Identity, service: str, region: str, action: str, parameters: Mapping[str, Any]
@@ -161,7 +161,12 @@ class Connection:
         except AwsError as error:
             if error.code not in EXPIRED_CODES or not self.credentials.expired(identity, credentials):
                 raise
-        return self._send(service, region, action, parameters, self.credentials.get(identity), account=identity)
+            lost = error.answer_lost
+        try:
+            return self._send(service, region, action, parameters, self.credentials.get(identity), account=identity)
+        except AwsError as error:
+            error.answer_lost = error.answer_lost or lost
+            raise
 
     def pages(
         self,
@@ -251,19 +256,9 @@ class Connection:
                 self._clients[service, region] = client
             return client
 
-    def _foreign_endpoint(self) -> str | None:
-        foreign: list[str] = []
-        for service in ("ec2", "sts"):
-            url: str = self._client(service, self.home_region).meta.endpoint_url
-            host = urlsplit(url).hostname or ""
-            if not any(host == suffix or host.endswith("." + suffix) for suffix in self._aws_suffixes()):
-                foreign.append(_without_password(url))
-        return ", ".join(dict.fromkeys(foreign)) or None
-
-    def _aws_suffixes(self) -> list[str]:
-        partitions = self._session._session.get_component("data_loader").load_data("partitions")["partitions"]
-        outputs = [partition["outputs"] for partition in partitions]
-        return [out[key] for out in outputs for key in ("dnsSuffix", "dualStackDnsSuffix")]
+    def _endpoint_of(self, service: str) -> str:
+        url: str = self._client(service, self.home_region).meta.endpoint_url
+        return url
 
 
 def _max_attempts(environ: Mapping[str, str]) -> int:
@@ -273,11 +268,6 @@ def _max_attempts(environ: Mapping[str, str]) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise UsageError(f"AWS_MAX_ATTEMPTS is {text!r}: it takes a whole number from 1")
     return int(text)
-
-
-def _without_password(url: str) -> str:
-    parts = urlsplit(url)
-    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
 
 
 def _no_credentials(profile: str | None) -> AwsError:

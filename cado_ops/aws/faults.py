@@ -32,6 +32,9 @@ DENIED_CODES = frozenset(
 # "Troubleshoot access denied error messages", IAM User Guide.
 _ORG_DENY = re.compile(r"explicit deny in a (service|resource) control policy")
 
+# "AWS KMS permissions", KMS Developer Guide: actions on the account, in which no key policy has a part.
+_KEYLESS = frozenset({"ListAliases", "ListKeys", "ListRetirableGrants"})
+
 
 def kind_of(code: str, message: str) -> Kind:
     """What an AWS error code, with its message, means to this program."""
@@ -107,7 +110,7 @@ def _hint(
     if kind is Kind.ORG_DENIED:
         return "An organisation policy forbids it: only who manages the organisation can change that."
     if kind is Kind.DENIED:
-        if service == "kms":
+        if service == "kms" and action not in _KEYLESS:
             return (
                 f"The operator role needs kms:{action}, and the key's policy has to leave that to IAM or allow it."
             )

@@ -22,12 +22,14 @@ QUOTAS = {
     "DescribeKey": 2000,
 }
 SHARE = 0.8
+# Seconds whose worth may be sent at once: with the share of the second that begins, just the quota.
+BURST = (1.0 - SHARE) / SHARE
 
 
 class Pace:
     """Hands out a turn to each call, in order of asking. Safe to use from many threads.
 
-    ``sleep`` waits (seconds), ``clock`` is monotonic. A second's worth may be sent at once.
+    ``sleep`` waits (seconds), ``clock`` is monotonic. A few may be sent at once (`BURST`).
     """
 
     def __init__(self, *, sleep: Callable[[float], Any], clock: Callable[[], float]) -> None:
@@ -45,7 +47,7 @@ class Pace:
         with self._lock:
             now = self._clock()
             place = (account, region, action)
-            turn = max(self._next.get(place, 0.0), now - 1.0)
+            turn = max(self._next.get(place, 0.0), now - BURST)
             self._next[place] = turn + 1.0 / (quota * SHARE)
         if turn > now:
             self._sleep(turn - now)

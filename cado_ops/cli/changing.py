@@ -41,6 +41,8 @@ def carry_out(
 
     ``open_journal`` is that of a run which is gone on with; by default a new run begins.
     """
+    from cado_ops.workflow.apply import FRESH_SECONDS
+
     world = session.world
     craft = _GrantCraft(session) if _is_of_grants(proposal) else _TagCraft(session)
 
@@ -63,7 +65,7 @@ def carry_out(
     machine = Machine(
         audience=Terminal(session),
         interrupts=session.interrupts,
-        dry_run=craft.dry_run,
+        dry_run=lambda cell, changes: craft.dry_run(cell, changes, world.clock() - read_at(cell) > FRESH_SECONDS),
         apply=apply,
         open_journal=open_journal or new_run,
         now=world.now,
@@ -86,10 +88,10 @@ class _TagCraft:
 
         self._session, self._ec2 = session, Ec2(session.connection)
 
-    def dry_run(self, cell: Cell, changes: Sequence[Any]) -> list[Any]:
+    def dry_run(self, cell: Cell, changes: Sequence[Any], stale: bool) -> list[Any]:
         from cado_ops.workflow.apply import dry_run_cell
 
-        return dry_run_cell(self._ec2, cell, changes)
+        return dry_run_cell(self._ec2, cell, changes, stale=stale)
 
     def applier(self, journal: Journal) -> Any:
         from cado_ops.workflow.apply import TagApplier
@@ -106,10 +108,10 @@ class _GrantCraft:
 
         self._session, self._kms = session, Kms(session.connection)
 
-    def dry_run(self, cell: Cell, changes: Sequence[Any]) -> list[Any]:
+    def dry_run(self, cell: Cell, changes: Sequence[Any], stale: bool) -> list[Any]:
         from cado_ops.workflow.apply_grants import dry_run_grants
 
-        return dry_run_grants(self._kms, cell, changes)
+        return dry_run_grants(self._kms, cell, changes, self._revoke_command, stale=stale)
 
     def applier(self, journal: Journal) -> Any:
         from cado_ops.workflow.apply_grants import GrantApplier

@@ -44,7 +44,7 @@ def grant(ctx: typer.Context, *, flags: dict[str, Any]) -> int:
         assert session.scope is not None
         plan_file(session, guards)
         # Everything the user typed is checked: only now AWS's SDK is loaded.
-        from cado_ops.cli.kms import proposal_of, reader_of
+        from cado_ops.cli.kms_proposal import proposal_of, reader_of
         from cado_ops.workflow.grants import propose_grants
 
         reader = reader_of(session, retiring)

@@ -19,9 +19,9 @@ from cado_ops.plan.retiring import RetireWish, remarks_on
 from cado_ops.verdict.outcome import status_of
 
 if TYPE_CHECKING:
+    from cado_ops.observe.grant_reader import GrantReader
     from cado_ops.observe.keys import KeysFound
     from cado_ops.observe.sweep import Seen
-    from cado_ops.workflow.grants import GrantReader
 
 
 @takes(KMS_LIST_OPTIONS)
@@ -43,7 +43,7 @@ def list_grants(ctx: typer.Context, *, flags: dict[str, Any]) -> int:
             raise UsageError("--retirable asks for accounts and regions, not for keys")
         assert session.scope is not None
         # Everything the user typed is checked: only now AWS's SDK is loaded.
-        from cado_ops.cli.kms import reader_of
+        from cado_ops.cli.kms_proposal import reader_of
 
         reader = reader_of(session)
         seen = reader.retirable_cells() if retirable else reader.keys(selection)
@@ -75,8 +75,7 @@ def _grants(reader: GrantReader, seen: Seen[KeysFound], retirable: bool) -> Iter
 
 
 def _item(grant: Grant, owner: Owner) -> dict[str, Any]:
-    change = on_grant(grant, Action.NONE, owner=owner, warnings=remarks_on(grant))
-    return change.ended(Outcome.LISTED).as_item()
+    return on_grant(grant, Action.NONE, owner=owner, warnings=remarks_on(grant), outcome=Outcome.LISTED).as_item()
 
 
 def _report(

@@ -13,7 +13,7 @@ from cado_ops.cli.saved_plan import plan_file, save_or_carry_out
 from cado_ops.cli.session import Session, run
 from cado_ops.cli.world import World
 from cado_ops.errors import UsageError
-from cado_ops.journal import find_run, read_run
+from cado_ops.journal import check_private, find_run, read_run
 from cado_ops.model import Report
 from cado_ops.plan.retiring import RetireWish
 from cado_ops.scope import KeySelection
@@ -44,7 +44,7 @@ def retire(ctx: typer.Context, grants: Grants = None, *, flags: dict[str, Any]) 
             of_run, keys = _made_by(session, run_name)
             ids |= of_run
             # They say themselves where they are.
-            selection = selection if selection.refs else keys
+            selection = selection if selection.refs or grants else keys
         session.case = given.of_case() or session.case
         wish = RetireWish(
             ids=frozenset(ids),
@@ -60,7 +60,7 @@ def retire(ctx: typer.Context, grants: Grants = None, *, flags: dict[str, Any]) 
         assert session.scope is not None
         plan_file(session, guards)
         # Everything the user typed is checked: only now AWS's SDK is loaded.
-        from cado_ops.cli.kms import proposal_of, reader_of
+        from cado_ops.cli.kms_proposal import proposal_of, reader_of
         from cado_ops.workflow.grants import propose_retirements
 
         reader = reader_of(session)
@@ -87,12 +87,16 @@ def _ids(session: Session, arguments: list[str]) -> set[str]:
 
 def _made_by(session: Session, name: str) -> tuple[set[str], KeySelection]:
     """The grants that a run made, by its journal, and the keys that they are on."""
-    record = read_run(find_run(session.given.journal_folder(), name))
+    path = find_run(session.given.journal_folder(), name)
+    check_private(path)
+    record = read_run(path)
     ids: set[str] = set()
     keys: dict[str, None] = {}
     for line in record.plan:
-        result = record.results.get((line["account"], line["region"], str(line.get("id"))))
-        if line.get("action") == "create" and result and result.get("grant_id"):
+        result = record.results.get((line["account"], line["region"], str(line.get("id"))), {})
+        # Unchanged is what others made, also where a grant of the run's own gave way to it.
+        made = line.get("action") == "create" and result.get("outcome") in ("changed", "unknown")
+        if made and result.get("grant_id"):
             ids.add(result["grant_id"])
             keys[line["key_arn"]] = None
     return ids, KeySelection(tuple(parse_key(arn, name) for arn in keys))

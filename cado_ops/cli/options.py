@@ -223,16 +223,19 @@ KMS_LIST_OPTIONS = (*LISTING_OPTIONS, *KEY_OPTIONS, *_FAIL_EMPTY, *SCOPE_OPTIONS
 RUNS_OPTIONS = (JOURNAL_OPTION, *OUTPUT_OPTIONS)
 VERIFY_OPTION = _option("verify", OUTPUT, "Check the chain of hashes, and fail where it is broken.", kind="bool")
 SHOW_OPTIONS = (VERIFY_OPTION, *RUNS_OPTIONS)
-OF_CASE_OPTION = replace(CLAIM_OPTIONS[0], help="The runs made for this case.")
+RUN_CLAIM_OPTIONS = (
+    replace(CLAIM_OPTIONS[0], help="The runs made for this case, and those that changed claims of it."),
+    replace(CLAIM_OPTIONS[1], help="The runs that set a claim whose time has come, and that no run here ended."),
+)
 EXPORT_OPTIONS = (
-    OF_CASE_OPTION,
+    *RUN_CLAIM_OPTIONS,
     _option("format", OUTPUT, "jsonl (the journal itself) or html (a page). Default: jsonl.", metavar="FORMAT",
             flag_only=True),
     _option("out", OUTPUT, "Write to this file, which must not be there yet.", metavar="FILE", flag_only=True),
     JOURNAL_OPTION,
     *(each for each in OUTPUT_OPTIONS if each.name in ("debug", "config")),
 )  # fmt: skip
-LIST_OPTIONS = (OF_CASE_OPTION, *RUNS_OPTIONS)
+LIST_OPTIONS = (*RUN_CLAIM_OPTIONS, *RUNS_OPTIONS)
 # What goes on with a saved plan or a run has its scope and its roles from there.
 AGAIN_OPTIONS = (
     *(each for each in CHANGE_OPTIONS if each.name in ("dry-run", "yes", "max-changes")),

@@ -203,7 +203,7 @@ class _Checker:
 
     def keys(self) -> Report:
         from cado_ops.aws.iam import Iam
-        from cado_ops.cli.kms import reader_of
+        from cado_ops.cli.kms_proposal import reader_of
         from cado_ops.observe.policies import read_key_policies
 
         session = self.session

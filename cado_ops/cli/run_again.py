@@ -5,28 +5,29 @@ Accounts, regions, roles and external id come from the journal; the credentials 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from cado_ops.cli.changing import carry_out, guards_of, header_of, next_after
 from cado_ops.cli.session import Session, run
-from cado_ops.errors import RefusedError, UsageError
-from cado_ops.journal import Journal, RunRecord, find_run, is_open, read_run
-from cado_ops.model import Caller, ErrorInfo, Failure, Instance, Outcome, Report
-from cado_ops.plan.change import TagChange, from_record
+from cado_ops.errors import CadoOpsError, RefusedError, UsageError
+from cado_ops.journal import Journal, RunRecord, check_private, find_run, is_open, read_run, read_runs
+from cado_ops.model import Caller, Cell, ErrorInfo, Outcome, Report, Status
+from cado_ops.plan.grant_change import GrantChange
 from cado_ops.plan.planfile import failure_from
-from cado_ops.plan.undo import plan_resume, plan_undo
-from cado_ops.workflow.change import Proposal, stamp
+from cado_ops.plan.records import AnyChange, Key, change_from, key_of
+from cado_ops.workflow.change import OPEN, Guards, Proposal, stamp, write_decisions, write_end
+from cado_ops.workflow.undone import still_undone, undos_of
 
 if TYPE_CHECKING:
-    from cado_ops.observe.instances import Found
     from cado_ops.observe.sweep import Seen
+    from cado_ops.workflow.again import Now
 
 Run = Annotated[str, typer.Argument(metavar="RUN", help="A run id, the beginning of one, or last.")]
-Key = tuple[str, str, str]
 
 
 def undo_run(ctx: typer.Context, run_name: Run, *, flags: dict[str, Any]) -> int:
@@ -42,24 +43,18 @@ def undo_run(ctx: typer.Context, run_name: Run, *, flags: dict[str, Any]) -> int
         record = _trusted(session, run_name)
         if is_open(record.path):
             raise RefusedError(f"the run {record.run_id} is still at work", "wait for it, or end that process")
+        undone = still_undone(record, _undos(session, record.run_id))
         session.command = "runs undo"
         caller = _same_caller(session, record)
         done = [change for key, change in _planned(record).items() if key in record.touched]
-        done = [_as_done(record, change) for change in done]
-        seen = _read(session, done)
-        lost = _unread(seen)
-        live = _instances(seen)
-        changes = [
-            _not_read(change, lost[change.cell])
-            if change.cell in lost
-            else plan_undo(change, live.get(_key(change)))
-            for change in done
-        ]
+        done = [change.with_result(record.results[key_of(change)]) for change in done]
+        now = _now(session, done)
+        changes = [now.undo(change, undone.get(key_of(change))) for change in done]
         header = header_of(session, record.header["roles"]) | {"undoes": record.run_id}
-        proposal = _proposal(session, caller, record, changes, seen, header)
+        proposal = _proposal(session, caller, record, changes, now.seen, header)
         if not changes:
             session.warn(f"the run {record.run_id} changed nothing")
-        report = carry_out(session, proposal, guards, lambda cell: seen.read_at[cell])
+        report = carry_out(session, proposal, guards, lambda cell: now.seen.read_at[cell])
         report.notes += next_after(report)
         return report
 
@@ -77,11 +72,9 @@ def resume_run(ctx: typer.Context, run_name: Run, *, flags: dict[str, Any]) -> i
     def body(session: Session) -> Report:
         guards = guards_of(session)
         path = _trusted(session, run_name).path
-        # From here on nobody else can resume it.
+        # From here on nobody else can resume it; nothing is written before it is confirmed.
         journal, record = Journal.reopen(path, session.world.now)
         try:
-            if record.torn:
-                session.warn(f"{path.name}: the last line was torn by a crash; it is kept as a remark")
             return _resume(session, guards, journal, record)
         finally:
             journal.close()
@@ -89,60 +82,100 @@ def resume_run(ctx: typer.Context, run_name: Run, *, flags: dict[str, Any]) -> i
     return run("runs resume", flags, ctx.obj, body)
 
 
-def _resume(session: Session, guards: Any, journal: Journal, record: RunRecord) -> Report:
+def _resume(session: Session, guards: Guards, journal: Journal, record: RunRecord) -> Report:
+    if record.torn:
+        session.warn(f"{record.path.name}: the last line was torn by a crash; a resume keeps it as a remark")
     caller = _same_caller(session, record)
     planned = _planned(record)
     settled = (Outcome.CHANGED, Outcome.UNCHANGED, Outcome.DRIFTED, Outcome.SKIPPED)
     before = {key: _with_result(record, change) for key, change in planned.items()}
+    # What an undo could not read when it was planned is planned now.
+    undoes = record.header.get("undoes")
+    unplanned = {key for key, change in planned.items() if undoes and change.outcome is Outcome.FAILED}
     todo = {
         key: planned[key]
         for key, change in before.items()
-        if planned[key].outcome is Outcome.PLANNED and change.outcome not in settled
+        if key in unplanned or (planned[key].outcome is Outcome.PLANNED and change.outcome not in settled)
     }
     # A run that was cut off may not have seen what another case did at the same time (`plan.claims`).
     unseen = [key for key, change in before.items() if change.outcome is Outcome.CHANGED and record.end is None]
-    seen = _read(session, [planned[key] for key in (*todo, *unseen)])
-    lost, live = _unread(seen), _instances(seen)
+    undone = _undone_before(session, record) if unplanned else {}
+    now = _now(session, [planned[key] for key in (*todo, *unseen)])
 
-    def again(key: Key) -> TagChange:
+    def again(key: Key) -> AnyChange:
         change = before[key] if key in unseen else todo.get(key)
-        if change is None or (key in unseen and change.cell in lost):
+        if change is None or (key in unseen and now.unread(change)):
             return before[key]
-        if change.cell in lost:
-            return _not_read(change, lost[change.cell])
-        planned_again = plan_resume(change, live.get(key), begun=key in record.touched)
+        if key in unplanned:
+            return now.undo_again(change, undone.get(key))
+        planned_again = now.resume(change, begun=key in record.touched)
         if key in unseen and planned_again.outcome is not Outcome.UNKNOWN:
             return before[key]  # what became of it since is somebody else's doing
         return planned_again
 
-    changes = [again(key) for key in planned]
-    proposal = _proposal(session, caller, record, changes, seen, {})
-    # The targets that could not be read when the run was planned are still not read.
+    changes = {key: again(key) for key in planned}
+    proposal = _proposal(session, caller, record, list(changes.values()), now.seen, {})
+    # The targets that could not be read when the run was planned are still not read; but for those of an undo.
+    asked = {planned[key].cell for key in unplanned}
+    failures = [failure_from(each) for each in record.failures]
+    still = [each for each in failures if Cell(each.account or "", each.region or "") not in asked]
     proposal.targets = record.header["targets"]
-    proposal.targets_failed = record.header["targets_failed"] + seen.failed_cells
-    proposal.failures[:0] = [failure_from(each) for each in record.failures]
+    proposal.targets_failed = record.header["targets_failed"] - len(failures) + len(still) + now.seen.failed_cells
+    proposal.failures[:0] = still
     session.run_id = record.run_id
     if not proposal.planned:
         session.remark(f"the run {record.run_id} left nothing to be done")
 
+    decided = [changes[key] for key in todo if changes[key].outcome not in OPEN]
+    planned_now = [changes[key] for key in unplanned if now.unread(changes[key]) is None]
+
     def reopened(proposal: Proposal) -> Journal:
-        journal.write(
-            "resume",
-            started=stamp(session.world.now()),
-            caller=caller.as_json(),
-            argv=header_of(session, {})["argv"],
-        )
+        journal.hold_room()
+        argv = header_of(session, {})["argv"]
+        journal.write("resume", started=stamp(session.world.now()), caller=caller.as_json(), argv=argv)
+        write_decisions(journal, planned_now, decided)
         return journal
 
-    report = carry_out(session, proposal, guards, lambda cell: seen.read_at[cell], reopened)
+    report = carry_out(session, proposal, guards, lambda cell: now.seen.read_at[cell], reopened)
+    cut_off = record.end is None or record.end.get("status") == Status.INTERRUPTED
+    if not guards.dry_run and not proposal.planned and (decided or cut_off):
+        # Nothing is left to be done, and that is the end of the run.
+        write_end(reopened(proposal), report, session.world.now())
     report.run_id = record.run_id
     report.notes += next_after(report)
     return report
 
 
+def _undos(session: Session, run_id: str) -> list[RunRecord]:
+    """The undos of a run that the folder knows, and theirs. Raises RefusedError where one cannot be believed."""
+
+    def left_out(path: Path, error: CadoOpsError) -> None:
+        session.warn(f"{path.name}: whether it undid the run is not known: {error.message}")
+
+    found = undos_of(run_id, list(read_runs(session.given.journal_folder(), left_out)))
+    for record in found:
+        check_private(record.path)
+        if record.edits:
+            raise RefusedError(
+                f"{record.path.name} undid the run {run_id}, and was changed: what it put back is not known",
+                f"cado-ops runs show {record.run_id} --verify; without that file nothing counts as put back",
+            )
+    return found
+
+
+def _undone_before(session: Session, undo: RunRecord) -> dict[Key, Any]:
+    """What other undos of the same run have put back."""
+    run_id = undo.header["undoes"]
+    path = undo.path.with_name(f"{run_id}{undo.path.suffix}")
+    run = read_run(path) if path.is_file() else RunRecord(path)
+    return still_undone(run, [each for each in _undos(session, run_id) if each.run_id != undo.run_id])
+
+
 def _trusted(session: Session, name: str) -> RunRecord:
-    """The run's record. Raises UsageError where there is none, RefusedError where its file was edited."""
-    record = read_run(find_run(session.given.journal_folder(), name))
+    """The run's record. Raises UsageError where there is none, RefusedError where its file cannot be believed."""
+    path = find_run(session.given.journal_folder(), name)
+    check_private(path)
+    record = read_run(path)
     if record.edits:
         raise RefusedError(
             f"{record.path.name}: {record.edits[0]}: nothing is changed by a journal that cannot be believed",
@@ -165,84 +198,47 @@ def _same_caller(session: Session, record: RunRecord) -> Caller:
     return session.must_be(Caller(**record.header["caller"]))
 
 
-def _planned(record: RunRecord) -> dict[Key, TagChange]:
-    changes = (from_record(line) for line in record.plan)
-    return {_key(change): change for change in changes}
+def _planned(record: RunRecord) -> dict[Key, AnyChange]:
+    changes = (change_from(line) for line in record.plan)
+    return {key_of(change): change for change in changes}
 
 
-def _key(change: TagChange) -> Key:
-    return (change.account, change.region, change.instance_id)
-
-
-def _with_result(record: RunRecord, change: TagChange) -> TagChange:
+def _with_result(record: RunRecord, change: AnyChange) -> AnyChange:
     """The change with what the journal says became of it."""
-    result = record.results.get(_key(change))
+    result = record.results.get(key_of(change))
     if result is None:
         return change
     error = result["error"]
     return replace(
-        change,
+        # Of a grant, which one it became; of tags, what was meant stands.
+        change.with_result(result) if isinstance(change, GrantChange) else change,
         outcome=Outcome(result["outcome"]),
         error=None if error is None else ErrorInfo(**error),
         warnings=tuple(result["warnings"]),
     )
 
 
-def _as_done(record: RunRecord, change: TagChange) -> TagChange:
-    """The change as it was in the end: another case may have made it another one (`plan.claims`)."""
-    after = record.results[_key(change)].get("tags_after")
-    return change if after is None else replace(change, after=after)
+def _now(session: Session, changes: Sequence[AnyChange]) -> Now:
+    """How the things that the changes are about are now."""
+    from cado_ops.workflow.again import read_now
 
-
-def _read(session: Session, changes: Iterable[TagChange]) -> Seen[Found]:
-    """How the instances of the changes are now."""
-    from cado_ops.model import InstanceRef
-    from cado_ops.observe.sweep import Seen
-    from cado_ops.observe.targets import Accounts
-    from cado_ops.scope import Scope, Selection
-    from cado_ops.workflow.tags import read_instances
-
-    refs = tuple(InstanceRef(each.instance_id, each.account, each.region) for each in changes)
-    if not refs:
-        return Seen(Accounts())
     session.progress.phase("reading", None)
-    return read_instances(
-        Scope(),
-        Selection(refs=refs),
+    return read_now(
+        changes,
         session.identified(),
         session.connection,
         max_concurrency=session.max_concurrency,
         clock=session.world.clock,
         on_progress=session.reading,
-        report_missing=False,
     )
-
-
-def _instances(seen: Seen[Found]) -> dict[Key, Instance]:
-    return {
-        (cell.account, cell.region, instance.instance_id): instance
-        for cell, found in seen.readings.items()
-        for instance in found.instances
-    }
-
-
-def _unread(seen: Seen[Found]) -> dict[Any, Failure]:
-    from cado_ops.model import Cell
-
-    return {Cell(lost.account or "", lost.region or ""): lost for lost in seen.failures}
-
-
-def _not_read(change: TagChange, lost: Failure) -> TagChange:
-    """Nothing is known of how it is now, so nothing is done."""
-    return change.ended(Outcome.FAILED, lost.error)
 
 
 def _proposal(
     session: Session,
     caller: Caller,
     record: RunRecord,
-    changes: list[TagChange],
-    seen: Seen[Found],
+    changes: list[AnyChange],
+    seen: Seen[Any],
     header: dict[str, Any],
 ) -> Proposal:
     return Proposal(

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from cado_ops.cli.options import AGAIN_OPTIONS, LIST_OPTIONS, SHOW_OPTIONS, takes
 from cado_ops.cli.run_again import resume_run, undo_run
-from cado_ops.cli.runs_export import export_runs
+from cado_ops.cli.runs_export import OF_GRANTS, export_runs
 from cado_ops.cli.session import Session, run
 from cado_ops.cli.world import World
-from cado_ops.errors import UsageError
-from cado_ops.journal import RunRecord, find_run, read_run, run_files
-from cado_ops.model import Caller, Report, Status
+from cado_ops.errors import CadoOpsError, UsageError
+from cado_ops.journal import RunRecord, find_run, place_of, read_run, read_runs
+from cado_ops.model import Caller, Failure, Report, Status
 from cado_ops.plan.planfile import failure_from
 from cado_ops.verdict.outcome import summarise
+from cado_ops.workflow.run_claims import due_runs, is_of_case
 
 app = typer.Typer(
     help="The journal: what was changed, when, by whom, for which case.",
@@ -35,8 +38,11 @@ def list_runs(ctx: typer.Context, *, flags: dict[str, Any]) -> int:
 
     def body(session: Session) -> Report:
         of_case = session.given.of_case()
-        runs = [read_run(path) for path in run_files(session.given.journal_folder())]
-        runs = [record for record in runs if of_case in (None, record.header.get("case"))]
+        runs = list(read_runs(session.given.journal_folder(), lambda path, error: _left_out(session, path, error)))
+        if session.given.flag("expired"):
+            runs = due_runs(runs, session.world.now(), of_case)
+        elif of_case is not None:
+            runs = [record for record in runs if is_of_case(record, of_case)]
         for record in runs:
             _say_problems(session, record)
         items = [_run_item(record) for record in runs]
@@ -67,13 +73,13 @@ def show_run(ctx: typer.Context, run_name: Run, *, flags: dict[str, Any]) -> int
         header = record.header
         items = [_item(record, line) for line in record.plan]
         summary = (record.end or {}).get("summary") or {}
-        outcomes = [item["outcome"] for item in items]
+        outcomes = [str(item.get("outcome")) for item in items]
         counted = summarise(
             outcomes,
             targets=summary.get("targets", 0),
             targets_failed=summary.get("targets_failed", 0),
             targets_left_out=summary.get("targets_left_out", 0),
-            planned=sum(line["outcome"] == "planned" for line in record.plan),
+            planned=sum(line.get("outcome") == "planned" for line in record.plan),
         )
         if verify:
             session.remark(f"verified: {record.lines} lines, head {record.head}")
@@ -82,10 +88,10 @@ def show_run(ctx: typer.Context, run_name: Run, *, flags: dict[str, Any]) -> int
             Status.SUCCESS,
             run_id=record.run_id,
             case=header.get("case"),
-            caller=Caller(**header["caller"]),
+            caller=_caller(header),
             summary=counted,
             items=items,
-            failures=[failure_from(each) for each in record.failures],
+            failures=_failures(record),
         )
 
     return run("runs show", flags, world, body)
@@ -98,6 +104,7 @@ app.command("export")(export_runs)
 
 def _run_item(record: RunRecord) -> dict[str, Any]:
     end = record.end or {}
+    caller = _caller(record.header)
     changed = sum(result["outcome"] == "changed" for result in record.results.values())
     return {
         "run_id": record.run_id,
@@ -105,18 +112,39 @@ def _run_item(record: RunRecord) -> dict[str, Any]:
         "case": record.header.get("case"),
         "started": record.header.get("started"),
         "finished": end.get("finished"),
-        "caller": record.header.get("caller", {}).get("arn"),
+        "caller": caller.arn if caller else None,
         "status": end.get("status", str(Status.INTERRUPTED)),
         "changed": changed,
     }
 
 
 def _item(record: RunRecord, line: dict[str, Any]) -> dict[str, Any]:
-    item = {key: value for key, value in line.items() if not key.startswith("tags_")}
-    result = record.results.get((line["account"], line["region"], line["instance_id"]))
-    if result is not None:
-        item |= {"outcome": result["outcome"], "error": result["error"], "warnings": result["warnings"]}
-    return item
+    inner = ("id", "after", "constraints") if "key_arn" in line else ("tags_before", "tags_after")
+    item = {key: value for key, value in line.items() if key not in inner}
+    result = record.results.get(place_of(line), {})
+    told = ("outcome", "error", "warnings", *(OF_GRANTS if "key_arn" in line else ()))
+    return item | {name: result[name] for name in told if name in result}
+
+
+def _caller(header: dict[str, Any]) -> Caller | None:
+    """Who made the run; None where that was edited away."""
+    try:
+        return Caller(**header["caller"])
+    except (KeyError, TypeError):
+        return None
+
+
+def _failures(record: RunRecord) -> list[Failure]:
+    found = []
+    for each in record.failures:
+        # One that was edited is named among the problems.
+        with suppress(KeyError, TypeError):
+            found.append(failure_from(each))
+    return found
+
+
+def _left_out(session: Session, path: Path, error: CadoOpsError) -> None:
+    session.warn(f"{path.name} is left out: {error.message}")
 
 
 def _say_problems(session: Session, record: RunRecord) -> None:

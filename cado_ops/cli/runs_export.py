@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -17,15 +18,17 @@ from cado_ops.cli.documents import write_file, write_out
 from cado_ops.cli.options import EXPORT_OPTIONS, takes
 from cado_ops.cli.session import Session, run
 from cado_ops.cli.world import World
-from cado_ops.errors import LocalError, UsageError
-from cado_ops.journal import RunRecord, find_run, is_open, read_run, run_files, unseal
-from cado_ops.model import CLAIM_PREFIX, Report, Status
+from cado_ops.errors import CadoOpsError, LocalError, UsageError
+from cado_ops.journal import RunRecord, find_run, is_open, place_of, read_run, read_runs, unseal
+from cado_ops.model import Report, Status
 from cado_ops.render.case_file import CaseRun, case_file
 from cado_ops.render.text import count, plain
+from cado_ops.workflow.run_claims import due_runs, is_of_case
 
 EXPORT_VERSION = 1
 FORMATS = ("jsonl", "html")
-PLACE = ("account", "region", "instance_id")
+# What became known of a grant only when it was made.
+OF_GRANTS = ("grant_id", "name", "issuing_account", "creation_date")
 Key = tuple[str, str, str]
 
 Runs = Annotated[
@@ -51,7 +54,8 @@ def export_runs(ctx: typer.Context, runs: Runs = None, *, flags: dict[str, Any])
             raise UsageError(f"--format is {form!r}: it takes {', '.join(FORMATS)}")
         folder = session.given.journal_folder()
         of_case = session.given.of_case()
-        files, complete = _chosen(session, folder, runs or [], of_case)
+        due_at = world.now() if session.given.flag("expired") else None
+        files, complete = _chosen(session, folder, runs or [], of_case, due_at)
         exports = list(map(_read, files))
         make = _jsonl if form == "jsonl" else lambda each: _html(each, of_case, world)
         document = b"".join(make(exports))
@@ -85,26 +89,43 @@ class _Export:
         return not self.record.edits
 
 
-def _chosen(session: Session, folder: Path, names: Sequence[str], case: str | None) -> tuple[list[Path], bool]:
+def _chosen(
+    session: Session, folder: Path, names: Sequence[str], case: str | None, due_at: datetime | None
+) -> tuple[list[Path], bool]:
     """The files to export, and whether they are all that belong together. Raises UsageError."""
-    if bool(names) == (case is not None):
-        raise UsageError("give either runs or --of-case", "cado-ops runs list shows which there are")
-    if case is None:
+    by_claim = case is not None or due_at is not None
+    if bool(names) == by_claim:
+        raise UsageError("give either runs, or --of-case or --expired", "cado-ops runs list shows which there are")
+    if not by_claim:
         return list(dict.fromkeys(find_run(folder, name) for name in names)), True
-    files, complete = [], True
-    for path in run_files(folder):
-        record = read_run(path)
-        if record.header.get("case") == case:
-            files.append(path)
-        elif record.edits and not _begins_well(path):
-            session.warn(f"{path.name}: its first line was changed, so its case is not known: left out")
+    complete = True
+
+    def left_out(path: Path, error: CadoOpsError) -> None:
+        nonlocal complete
+        session.warn(f"{path.name} is left out: {error.message}")
+        complete = False
+
+    runs = list(read_runs(folder, left_out))
+    if due_at is not None:
+        chosen = due_runs(runs, due_at, case)
+    else:
+        assert case is not None
+        chosen = [each for each in runs if is_of_case(each, case)]
+    taken = {each.run_id for each in chosen}
+    for each in runs:
+        if each.run_id in taken and case not in (None, each.header.get("case")):
+            whose = plain(each.header.get("case")) or "no case"
+            session.remark(f"{each.run_id}, of {whose}, changed claims of {case}: it is part of this")
+        elif each.run_id not in taken and each.edits:
+            why = "it was changed, so its claims are not known"
+            if not _begins_well(each.path):
+                why = "its first line was changed, so its case is not known"
+            session.warn(f"{each.path.name}: {why}: left out")
             complete = False
-        elif _changed_claims(record, case):
-            whose = plain(record.header.get("case")) or "no case"
-            session.warn(f"{record.run_id}, of {whose}, changed claims of {case}: left out; name runs to add it")
-    if not files:
-        raise UsageError(f"there is no run of the case {case} in {folder}", "cado-ops runs list shows all runs")
-    return files, complete
+    if not chosen:
+        what = f"no run of the case {case}" if due_at is None else "no run with a claim that is due"
+        raise UsageError(f"there is {what} in {folder}", "cado-ops runs list shows all runs")
+    return [each.path for each in chosen], complete
 
 
 def _begins_well(path: Path) -> bool:
@@ -116,24 +137,16 @@ def _begins_well(path: Path) -> bool:
     return True
 
 
-def _changed_claims(record: RunRecord, case: str) -> bool:
-    """Whether the run ended or changed a claim of this case, though it was made for another, or for none."""
-    tag = CLAIM_PREFIX + case
-    begun = set(map(_names, record.begun))
-    return any(
-        _tags(line, "tags_before").get(tag) != _tags(line, "tags_after").get(tag)
-        for line in record.plan
-        if isinstance(line, dict) and _key(line) in begun
-    )
-
-
 def _read(path: Path) -> _Export:
     """The run, and the bytes that it was read from. Raises LocalError, UsageError."""
     record = read_run(path)
     try:
-        lines = path.read_bytes().split(b"\n")[:-1]
+        *lines, last = path.read_bytes().split(b"\n")
     except OSError as error:
         raise LocalError(f"the journal {path} cannot be read: {error.strerror}") from error
+    if last and record.edits and not record.torn:
+        # A line whose end was changed: it is shown like any other that was.
+        lines.append(last)
     if not record.edits:
         # A run at work may have added some since.
         lines = lines[: record.lines]
@@ -190,13 +203,15 @@ def _case_run(export: _Export) -> CaseRun:
 def _items(record: RunRecord, requests: dict[Key, list[str]]) -> list[dict[str, Any]]:
     """The planned changes, each with what became of it. What was edited may have any shape."""
     results = {_names(key): result for key, result in record.results.items() if isinstance(result, dict)}
-    items = {_key(line): line for line in record.plan if isinstance(line, dict)}
-    # What was done stands even where the plan of it was edited away.
-    items |= {key: dict(zip(PLACE, key, strict=True)) for key in results if key not in items}
-    shown = ("outcome", "error", "warnings", "tags_after")
+    items = {place_of(line): line for line in record.plan if isinstance(line, dict)}
+    of_grants = any("key_arn" in line for line in items.values())
+    # What was done stands even where the plan of it was edited away, or held it not: a duplicate that was ended.
+    names = ("account", "region", "grant_id" if of_grants else "instance_id")
+    items |= {key: dict(zip(names, key, strict=True)) for key in results if key not in items}
+    shown = ("outcome", "error", "warnings", *(OF_GRANTS if of_grants else ("tags_after",)))
     return [
         line
-        | {name: value for name, value in results.get(key, {}).items() if name in shown}
+        | {name: value for name, value in results.get(key, {}).items() if name in shown and value is not None}
         | {"requests": requests.get(key, [])}
         for key, line in items.items()
     ]
@@ -224,18 +239,9 @@ def _requests(lines: Sequence[bytes]) -> dict[Key, list[str]]:
     return found
 
 
-def _key(line: dict[str, Any]) -> Key:
-    return _names(line.get(name) for name in PLACE)
-
-
 def _names(key: Iterable[Any]) -> Key:
     account, region, instance_id = map(str, key)
     return account, region, instance_id
-
-
-def _tags(line: dict[str, Any], when: str) -> dict[str, Any]:
-    tags = line.get(when)
-    return tags if isinstance(tags, dict) else {}
 
 
 def _say(session: Session, export: _Export) -> None:

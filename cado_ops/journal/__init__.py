@@ -7,22 +7,27 @@ whole file: for that, keep the last hash ("head") somewhere else.
 Records, in order: ``run`` (who, where, what for), ``plan`` (the changes of one cell), ``failure`` (a target that
 was not read), then for each call an ``intent`` before it and an ``outcome`` after it, and one more ``outcome``
 where a second look at AWS says otherwise; last ``end``. A file without ``end`` is a run that was cut off; what has
-an intent and no outcome is unknown. A ``resume`` goes on from there, up to another ``end``; a line that a crash
-tore is kept in a ``recovered`` record.
+an intent and no outcome is unknown. A ``resume`` goes on from there, with what was planned anew (``plan``) or
+decided by reading (``outcome``), up to another ``end``; a line that a crash tore is kept in a ``recovered`` record.
 """
 
 from cado_ops.journal.chain import JOURNAL_VERSION, seal, unseal
-from cado_ops.journal.record import RunRecord, find_run, read_run, run_files
+from cado_ops.journal.folder import find_run, read_runs, run_files
+from cado_ops.journal.private import check_private
+from cado_ops.journal.record import RunRecord, place_of, read_run
 from cado_ops.journal.write import Journal, is_open, new_run_id
 
 __all__ = [
     "JOURNAL_VERSION",
     "Journal",
     "RunRecord",
+    "check_private",
     "find_run",
     "is_open",
     "new_run_id",
+    "place_of",
     "read_run",
+    "read_runs",
     "run_files",
     "seal",
     "unseal",

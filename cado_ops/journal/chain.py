@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from typing import Any
 
 JOURNAL_VERSION = 1
 
 _MARK = b',"hash":"'
 _TAIL = len(_MARK) + 64 + len(b'"}')
+_SEAL = re.compile(_MARK + rb'[0-9a-f]{64}"\}')
 
 
 def seal(body: dict[str, Any]) -> tuple[bytes, str]:
@@ -28,3 +30,22 @@ def unseal(line: bytes, previous: str) -> dict[str, Any]:
     if body["prev"] != previous:
         raise ValueError("it does not follow the line before")
     return body
+
+
+def is_beginning(piece: bytes, previous: str) -> bool:
+    """Whether a last piece without its newline may be what a crash left of a line: the line's beginning, no more.
+
+    A whole record may be: just its newline is missing. A whole record and anything after it was never written so.
+    """
+    for found in _SEAL.finditer(piece):
+        if found.end() < len(piece) and _opens(piece[: found.end()], previous):
+            return False
+    return True
+
+
+def _opens(line: bytes, previous: str) -> bool:
+    try:
+        unseal(line, previous)
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return False
+    return True

@@ -1,30 +1,30 @@
-"""Journals read back: all runs of a folder, one run whole, and what is wrong with its file."""
+"""A journal read back: a run whole, and what is wrong with its file."""
 
 from __future__ import annotations
 
 import json
-import re
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from cado_ops.errors import LocalError, UsageError
-from cado_ops.journal.chain import JOURNAL_VERSION, unseal
+from cado_ops.journal.chain import JOURNAL_VERSION, is_beginning, unseal
 
 SUFFIX = ".jsonl"
-_RUN_FILE = re.compile(r"\d{8}T\d{6}Z-[0-9a-f]+\.jsonl")
-# 20261123T174501Z, at the beginning of a run id.
-_STAMP = 16
 
 
 @dataclass
 class RunRecord:
     """A run as its file tells it. ``head`` is the last line's hash, ``torn`` what a crash left of one more.
 
+    A last line that has its hash and lacks its newline is torn as well: its writer never came to know that it was
+    on disk, so nothing was done after it.
+
     ``results`` has the last known result of each (account, region, instance id) that the run began to change:
-    {"outcome", "error", "warnings", "tags_after", "request_id"}. ``begun`` are those with an intent; an intent
-    without an outcome leaves the outcome ``unknown``.
+    {"outcome", "error", "warnings", "tags_after", "request_id"}; a resume adds those that it decided by reading.
+    ``begun`` are those with an intent, the last one's time in ``begun_at``; an intent without an outcome leaves the
+    outcome ``unknown``.
     """
 
     path: Path
@@ -34,6 +34,7 @@ class RunRecord:
     results: dict[tuple[str, str, str], dict[str, Any]] = field(default_factory=dict)
     begun: set[tuple[str, str, str]] = field(default_factory=set)
     accepted: set[tuple[str, str, str]] = field(default_factory=set)
+    begun_at: dict[tuple[str, str, str], str] = field(default_factory=dict)
     resumes: list[dict[str, Any]] = field(default_factory=list)
     end: dict[str, Any] | None = None
     head: str = ""
@@ -54,8 +55,11 @@ class RunRecord:
     @property
     def problems(self) -> list[str]:
         """What is wrong with the file: lines that were changed, and a last one that a crash tore."""
-        torn = [f"line {self.lines + 1} is torn: the run was cut off while it was written"] if self.torn else []
-        return self.edits + torn
+        if not self.torn:
+            return self.edits
+        whole = self.torn.endswith(b'"}') and b',"hash":"' in self.torn[-75:]
+        lacks = "lacks its line end alone" if whole else "is torn"
+        return [*self.edits, f"line {self.lines + 1} {lacks}: the run was cut off while it was written"]
 
 
 def read_run(path: Path) -> RunRecord:
@@ -65,55 +69,74 @@ def read_run(path: Path) -> RunRecord:
         lines = path.read_bytes().split(b"\n")
     except OSError as error:
         raise LocalError(f"the journal {path} cannot be read: {error.strerror}") from error
-    run.torn = lines[-1]
     changed = False
-    for number, line in enumerate(lines[:-1], 1):
+    for number, line in enumerate(lines, 1):
+        ended = number < len(lines)
+        if not ended and is_beginning(line, run.head):
+            run.torn = line
+            break
         try:
+            if not ended:
+                raise ValueError("its line end is not there")
             body = unseal(line, run.head)
-        except (ValueError, KeyError, TypeError, RecursionError) as error:
+        except _MALFORMED as error:
             run.edits.append(f"line {number} was changed: {error}")
             changed = True
-            with suppress(ValueError, KeyError, TypeError, AttributeError, RecursionError):
-                body = json.loads(line)
-                if isinstance(body, dict):
-                    _take(run, body)
+            with suppress(*_MALFORMED):
+                _take(run, json.loads(line))
             run.head = line[-66:-2].decode("ascii", "replace")
             continue
         run.head, run.lines = body["hash"], number
-        _take(run, body)
+        version = body.get("format_version", JOURNAL_VERSION)
+        if number == 1 and version != JOURNAL_VERSION:
+            raise UsageError(f"{path.name} has journal format {version}; this version reads {JOURNAL_VERSION}")
+        try:
+            _take(run, body)
+        except _MALFORMED as error:
+            # A chain that was computed anew over something else.
+            run.edits.append(f"line {number} is no record that this version can read: {error}")
     named = run.header.get("run_id", run.run_id)
     if named != run.run_id and not changed:
         run.edits.append(f"the file has another name than its run, {named}")
-    version = run.header.get("format_version")
-    if version is not None and version != JOURNAL_VERSION and not changed:
-        raise UsageError(f"{path.name} has journal format {version}; this version reads {JOURNAL_VERSION}")
     return run
 
 
+# What reading a line raises that is not what was written.
+_MALFORMED = (ValueError, KeyError, TypeError, AttributeError, RecursionError)
+
+
 def _take(run: RunRecord, body: dict[str, Any]) -> None:
+    """Adds a record to the run. Raises one of _MALFORMED, having added nothing, where it has not its shape."""
     match body.get("record"):
         case "run":
             run.header = body
         case "plan":
-            run.plan += body["changes"]
+            lines = list(map(_object, body["changes"]))
+            if run.resumes:  # of what is planned anew
+                anew = {place_of(line): line for line in lines}
+                run.plan = [anew.get(place_of(line), line) for line in run.plan]
+            else:
+                run.plan += lines
         case "failure":
-            run.failures.append(body["failure"])
+            run.failures.append(_object(body["failure"]))
         case "intent":
             unknown = {"outcome": "unknown", "error": None, "warnings": ["no outcome was journaled"]}
-            for instance_id in body["ids"]:
-                key = (body["account"], body["region"], instance_id)
+            for key in [_key(body, each) for each in body["ids"]]:
                 run.begun.add(key)
+                run.begun_at[key] = str(body.get("at", ""))
                 run.results[key] = unknown
         case "outcome":
-            for instance_id, result in body["results"].items():
-                key = (body["account"], body["region"], instance_id)
+            for key, result in [(_key(body, each), _result(told)) for each, told in body["results"].items()]:
                 run.results[key] = result
                 if key in run.begun and result["outcome"] in ("changed", "unknown"):
                     run.accepted.add(key)
         case "resume":
+            # What was open when the run was cut off may have been made, whatever is read of it now.
+            run.accepted |= {key for key in run.begun if run.results[key]["outcome"] == "unknown"}
             run.resumes.append(body)
             run.end = None
         case "end":
+            _object(body.get("summary", {}))
             run.end = body
         case "recovered":
             pass
@@ -121,31 +144,28 @@ def _take(run: RunRecord, body: dict[str, Any]) -> None:
             run.edits.append(f"a record of the unknown kind {other!r}")
 
 
-def run_files(folder: Path) -> list[Path]:
-    """The files of all runs, oldest first; none where the folder is not there.
-
-    Runs of the same second are ordered by when they were last written to.
-    """
-    if not folder.is_dir():
-        return []
-    files = [path for path in folder.iterdir() if _RUN_FILE.fullmatch(path.name) and path.is_file()]
-    return sorted(files, key=lambda path: (path.name[:_STAMP], path.stat().st_mtime_ns, path.name))
+def _key(body: dict[str, Any], each: Any) -> tuple[str, str, str]:
+    key = (body["account"], body["region"], each)
+    if not all(isinstance(part, str) for part in key):
+        raise TypeError(f"{key!r} names nothing")
+    return key
 
 
-def find_run(folder: Path, name: str) -> Path:
-    """The file of the run that ``name`` means: ``last``, a run id, or a prefix that only one has.
+def place_of(line: dict[str, Any]) -> tuple[str, str, str]:
+    """What the results of a planned change are kept under. Of an edited line any part may be missing."""
+    return str(line.get("account")), str(line.get("region")), str(line.get("id", line.get("instance_id")))
 
-    Raises UsageError.
-    """
-    if not name:
-        raise UsageError("RUN is empty", "name a run: cado-ops runs list shows which there are")
-    files = run_files(folder)
-    if name == "last" and files:
-        return files[-1]
-    matching = [path for path in files if path.name.startswith(name)]
-    exact = [path for path in matching if path.name == name + SUFFIX]
-    if exact or len(matching) == 1:
-        return (exact or matching)[0]
-    if matching:
-        raise UsageError(f"{len(matching)} runs begin with {name!r}", "give more of the run id: cado-ops runs list")
-    raise UsageError(f"there is no run {name!r} in {folder}", "cado-ops runs list shows which there are")
+
+def _object(value: Any) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise TypeError(f"{value!r:.40} is no object")
+    return value
+
+
+def _result(value: Any) -> dict[str, Any]:
+    result = _object(value)
+    if not (isinstance(result["outcome"], str) and isinstance(result["warnings"], list)):
+        raise TypeError("it holds no outcome")
+    if result["error"] is not None:
+        _object(result["error"])
+    return result

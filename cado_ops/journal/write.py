@@ -13,16 +13,21 @@ from typing import Any
 
 from cado_ops.errors import LocalError, RefusedError
 from cado_ops.journal.chain import seal
+from cado_ops.journal.private import check_private, make_private
 from cado_ops.journal.record import SUFFIX, RunRecord, read_run
+from cado_ops.journal.reserve import Reserve
 
 try:
     import fcntl
 except ImportError:  # Windows: runs are not locked there
     fcntl = None  # type: ignore[assignment]
 
-# Before the first change there must be room for the outcomes too: an intent that fits and an outcome that does not
-# would leave the run unknown.
+# Before the first change there must be room for all that follows: an intent that fits and an outcome that does not
+# would leave the run unknown. A change takes some 500 bytes in the plan; its intents and outcomes, the longest of
+# AWS's errors among them, stay below this many times that.
 RESERVED_BYTES = 1 << 20
+RESERVED_TIMES = 8
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 
 
 def _utc_now() -> datetime:
@@ -33,35 +38,43 @@ class Journal:
     """Writes one run's file. Safe to use from many threads; every `write` is on disk when it returns.
 
     While it is open no other process can open it: two resumes of one run, or a resume beside the run itself, are
-    refused. ``now`` (UTC) dates each record. Raises LocalError where the file cannot be made or written.
+    refused. It holds room on the disk for what is to come (`hold_room`), and takes it where the disk is full.
+    ``now`` (UTC) dates each record. Raises LocalError where the file cannot be made or written.
     """
+
+    # Of the class, so that both ways of making one begin with them.
+    _fd: int | None = None
+    _head = ""
+    _lines = 0
+    _torn = b""
+    _whole = 0
+    _begun = False
+    _reserve: Reserve | None = None
+    _failure: LocalError | None = None
 
     def __init__(self, folder: Path, run_id: str, now: Callable[[], datetime] = _utc_now) -> None:
         self.run_id = run_id
         self._now = now
         self.path = folder / (run_id + SUFFIX)
         self._lock = threading.Lock()
-        self._head = ""
-        self._lines = 0
-        self._fd: int | None = None
         try:
             make_private(folder)
             self._fd = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o600)
             take_lock(self._fd, run_id)
-            _reserve(self._fd)
+            self._hold(RESERVED_BYTES)
             _sync_folder(folder)
         except OSError as error:
             if self._fd is not None:
-                self.close()
-                self.path.unlink(missing_ok=True)
-            raise _unwritable(self.path, error) from error
+                self.discard()
+            raise self._unwritable(error) from error
 
     @classmethod
     def reopen(cls, path: Path, now: Callable[[], datetime] = _utc_now) -> tuple[Journal, RunRecord]:
         """Opens a run's file to go on with it, and reads it, under the lock.
 
-        A torn last line is cut off and kept as a ``recovered`` record. Raises RefusedError where another process
-        has the file, or where a line was changed: nothing is built on a journal that cannot be believed.
+        Nothing is changed in it before the first `write`, which cuts off a torn last line and keeps it as a
+        ``recovered`` record. Raises RefusedError where another process has the file, where others may write to it,
+        or where a line was changed: nothing is built on a journal that cannot be believed.
         """
         journal = cls.__new__(cls)
         journal.path, journal.run_id = path, path.name.removesuffix(SUFFIX)
@@ -69,51 +82,104 @@ class Journal:
         try:
             journal._fd = fd = os.open(path, os.O_RDWR | os.O_APPEND)
         except OSError as error:
-            raise _unwritable(path, error) from error
+            raise journal._unwritable(error) from error
         try:
+            check_private(path)
             take_lock(fd, journal.run_id)
             run = read_run(path)
             if run.edits:
                 raise RefusedError(f"{path.name} cannot be gone on with: {run.edits[0]}")
             journal._head, journal._lines = run.head, run.lines
-            if run.torn:
-                os.ftruncate(fd, path.stat().st_size - len(run.torn))
-                journal.write("recovered", torn=run.torn.decode("latin-1"))
-        except OSError as error:
-            journal.close()
-            raise _unwritable(path, error) from error
+            journal._torn, journal._begun = run.torn, bool(run.begun)
+            journal._whole = os.fstat(fd).st_size - len(run.torn)
         except BaseException:
             journal.close()
             raise
         return journal, run
 
+    def hold_room(self) -> None:
+        """Holds room for what is to follow on the plan that was written, until `close`. Raises LocalError."""
+        with self._lock:
+            try:
+                self._hold(RESERVED_BYTES + RESERVED_TIMES * self.path.stat().st_size)
+            except OSError as error:
+                raise self._unwritable(error) from error
+
     def write(self, record: str, **fields: Any) -> None:
-        """Appends one record and waits until it is on disk."""
+        """Appends one record and waits until it is on disk.
+
+        After one that could not be written no intent is taken any more: outcomes of what is in flight are.
+        """
         with self._lock:
             if self._fd is None:
                 raise LocalError(f"the journal {self.path} is closed")
-            at = f"{self._now():%Y-%m-%dT%H:%M:%S.%fZ}"
-            body = {"record": record, "n": self._lines + 1, "at": at, "prev": self._head, **fields}
-            line, head = seal(body)
-            size = os.fstat(self._fd).st_size
+            if self._failure is not None and record == "intent":
+                raise self._failure
+            if self._torn:
+                try:
+                    os.ftruncate(self._fd, self._whole)
+                except OSError as error:
+                    raise self._unwritable(error) from error
+                self._append(self._fd, "recovered", {"torn": self._torn.decode("latin-1")})
+                self._torn = b""
+            self._append(self._fd, record, fields)
+            self._begun = self._begun or record == "intent"
+
+    def _append(self, fd: int, record: str, fields: dict[str, Any]) -> None:
+        at = f"{self._now():%Y-%m-%dT%H:%M:%S.%fZ}"
+        line, head = seal({"record": record, "n": self._lines + 1, "at": at, "prev": self._head, **fields})
+        size = os.fstat(fd).st_size
+        while True:
             try:
-                _write_all(self._fd, line)
-                os.fsync(self._fd)
+                _write_all(fd, line)
+                os.fsync(fd)
+                break
             except OSError as error:
                 # Half a line would spoil what may still come: the outcomes of calls in flight.
                 with suppress(OSError):
-                    os.ftruncate(self._fd, size)
-                raise _unwritable(self.path, error) from error
-            self._lines += 1
-            self._head = head
+                    os.ftruncate(fd, size)
+                if error.errno in _NO_ROOM and self._reserve is not None and self._reserve.release(len(line)):
+                    continue
+                self._failure = self._unwritable(error)
+                raise self._failure from error
+        self._lines += 1
+        self._head = head
+
+    def _hold(self, size: int) -> None:
+        if self._reserve is None:
+            self._reserve = Reserve(self.path.parent)
+        self._reserve.hold(size)
+
+    def discard(self) -> None:
+        """Closes the file, and removes it where no intent is in it: a run that never began to change anything."""
+        begun = self._begun
+        self.close()
+        if not begun:
+            self.path.unlink(missing_ok=True)
 
     def close(self) -> None:
-        """Closes the file and gives up its lock; the journal takes no more records."""
+        """Closes the file and gives up its lock and its room; the journal takes no more records."""
         with self._lock:
             if self._fd is not None:
                 os.close(self._fd)
             # The number may be another file's soon.
             self._fd = None
+            if self._reserve is not None:
+                self._reserve.close()
+                self._reserve = None
+
+    def _unwritable(self, error: OSError) -> LocalError:
+        what = f"the journal cannot be written ({self.path}: {error.strerror})"
+        rest = ", and nothing is changed without one"
+        if self._begun:
+            rest = ": changes may have been made, and no more are made without one"
+        is_new = not (self._begun or self._whole)
+        return LocalError(
+            what + rest,
+            "free some room, or choose another folder with --journal-dir"
+            if is_new
+            else f"free some room, then go on: cado-ops runs resume {self.run_id}",
+        )
 
 
 def take_lock(fd: int, run_id: str) -> None:
@@ -145,35 +211,6 @@ def new_run_id(now: datetime, random_hex: Callable[[], str]) -> str:
     return f"{now:%Y%m%dT%H%M%SZ}-{random_hex()}"
 
 
-def make_private(folder: Path) -> None:
-    """Makes ``folder`` for this user alone; one that others may write to, or own, is refused (LocalError)."""
-    is_new = not folder.exists()
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    if os.name != "posix":
-        return
-    status = folder.stat()
-    if status.st_uid != os.getuid():
-        raise LocalError(f"the journal folder {folder} belongs to another user", "choose one with --journal-dir")
-    if status.st_mode & 0o022:
-        raise LocalError(f"others may write to the journal folder {folder}", f"chmod 700 {folder}")
-    if is_new:
-        # Whatever the umask took away. One that was there before keeps its mode: it may be anybody's home.
-        folder.chmod(0o700)
-
-
-def _reserve(fd: int) -> None:
-    """Fails now, before any change, where the disk is full."""
-    if not hasattr(os, "posix_fallocate"):
-        return
-    try:
-        os.posix_fallocate(fd, 0, RESERVED_BYTES)
-        os.ftruncate(fd, 0)
-    except OSError as error:
-        # Some file systems cannot reserve: that says nothing about room.
-        if error.errno not in (errno.EINVAL, errno.EOPNOTSUPP, errno.ENOSYS):
-            raise
-
-
 def _write_all(fd: int, data: bytes) -> None:
     while data:
         data = data[os.write(fd, data) :]
@@ -188,10 +225,3 @@ def _sync_folder(folder: Path) -> None:
         os.fsync(fd)
     finally:
         os.close(fd)
-
-
-def _unwritable(path: Path, error: OSError) -> LocalError:
-    return LocalError(
-        f"the journal cannot be written ({path}: {error.strerror}), and nothing is changed without one",
-        "free some room, or choose another folder with --journal-dir",
-    )

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from cado_ops.aws.kms import Kms
-from cado_ops.errors import AwsError
+from cado_ops.errors import AwsError, Kind
 from cado_ops.fanout import FanOut
 from cado_ops.model import Cell, Grant
 from cado_ops.observe.sweep import as_aws_error
@@ -44,7 +44,19 @@ def grants_of(kms: Kms, cell: Cell, change: GrantChange) -> list[Grant]:
 
 def grant_of(kms: Kms, cell: Cell, change: GrantChange) -> list[Grant]:
     """The one grant that a change names, or none. Raises AwsError."""
-    return [grant for page in kms.grants(cell, change.key_arn or "", grant_id=change.grant_id) for grant in page]
+    try:
+        return [
+            grant for page in kms.grants(cell, change.key_arn or "", grant_id=change.grant_id) for grant in page
+        ]
+    except AwsError as error:
+        if is_gone(error):
+            return []
+        raise
+
+
+def is_gone(error: AwsError) -> bool:
+    """Whether KMS says that there is no such grant (KMS API reference, ListGrants and RetireGrant, "Errors")."""
+    return error.kind is Kind.NOT_FOUND or error.code == "InvalidGrantIdException"
 
 
 @dataclass

@@ -48,12 +48,15 @@ def select_instances(ec2: Ec2, cell: Cell, selection: Selection) -> Found:
     step = max(1, FILTER_VALUES - most)
     for start in range(0, len(wanted), step):
         by_id = Filter("instance-id", tuple(wanted[start : start + step]))
-        there = _distinct(ec2.instances(cell, [by_id]))
+        # Looked at once more here: not every server filters, and what nobody named must not be changed.
+        there = _distinct(each for each in ec2.instances(cell, [by_id]) if each.instance_id in by_id.values)
         exists |= {instance.instance_id for instance in there}
         if not there or not (selection.conditions or selection.excludes):
             instances += there
         else:
-            instances += _matching(ec2, cell, selection, [by_id])
+            instances += [
+                each for each in _matching(ec2, cell, selection, [by_id]) if each.instance_id in by_id.values
+            ]
     return Found(instances, frozenset(exists))
 
 

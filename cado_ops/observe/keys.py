@@ -40,8 +40,11 @@ def select_keys(ec2: Ec2, kms: Kms, cell: Cell, selection: KeySelection) -> Keys
     """Looks up what is named in one cell. Raises AwsError."""
     found = KeysFound()
     here = [ref for ref in selection.refs if ref.may_be_in(cell)]
-    by_kind = {kind: {ref.id: ref for ref in here if ref.kind is kind} for kind in Kind}
-    for name, ref in by_kind[Kind.KEY].items():
+    # The same thing may be named twice, by its id and by its ARN.
+    by_kind: dict[Kind, dict[str, set[ResourceRef]]] = {kind: {} for kind in Kind}
+    for ref in here:
+        by_kind[ref.kind].setdefault(ref.id, set()).add(ref)
+    for name, refs in by_kind[Kind.KEY].items():
         try:
             key = kms.key(cell, name)
         except AwsError as error:
@@ -49,7 +52,7 @@ def select_keys(ec2: Ec2, kms: Kms, cell: Cell, selection: KeySelection) -> Keys
                 continue
             raise
         found.keys[key.arn] = key
-        found.exists.add(ref)
+        found.exists |= refs
         found.uses.append(KeyUse(key.arn))
     _add_instances(found, ec2, cell, by_kind[Kind.INSTANCE])
     for kind, read, name in (
@@ -57,18 +60,19 @@ def select_keys(ec2: Ec2, kms: Kms, cell: Cell, selection: KeySelection) -> Keys
         (Kind.SNAPSHOT, ec2.snapshots, "snapshot-id"),
     ):
         for disk in _asked(read, cell, name, list(by_kind[kind])):
-            found.exists.add(by_kind[kind][disk.id])
+            found.exists |= by_kind[kind][disk.id]
             found.uses.append(_use_of(disk, kind))
     return found
 
 
-def _add_instances(found: KeysFound, ec2: Ec2, cell: Cell, wanted: dict[str, ResourceRef]) -> None:
+def _add_instances(found: KeysFound, ec2: Ec2, cell: Cell, wanted: dict[str, set[ResourceRef]]) -> None:
     there: list[str] = []
     ids = list(wanted)
     for start in range(0, len(ids), FILTER_VALUES):
         asked = Filter("instance-id", tuple(ids[start : start + FILTER_VALUES]))
-        there += [instance.instance_id for instance in ec2.instances(cell, [asked])]
-    found.exists |= {wanted[each] for each in there}
+        # Looked at once more here: not every server filters, and nobody named the others.
+        there += [each.instance_id for each in ec2.instances(cell, [asked]) if each.instance_id in wanted]
+    found.exists |= {ref for each in there for ref in wanted[each]}
     with_disks: set[str] = set()
     for volume in _asked(ec2.volumes, cell, "attachment.instance-id", there):
         with_disks.update(volume.instances)
@@ -81,7 +85,9 @@ def _asked(
     read: Callable[[Cell, Filter], Iterator[Volume]], cell: Cell, name: str, values: Sequence[str]
 ) -> Iterator[Volume]:
     for start in range(0, len(values), FILTER_VALUES):
-        yield from read(cell, Filter(name, tuple(values[start : start + FILTER_VALUES])))
+        asked = set(values[start : start + FILTER_VALUES])
+        disks = read(cell, Filter(name, tuple(values[start : start + FILTER_VALUES])))
+        yield from (disk for disk in disks if asked & {disk.id, *disk.instances})
 
 
 def _use_of(disk: Volume, kind: Kind) -> KeyUse:

@@ -62,7 +62,8 @@ class TagChange:
         """The tags to set.
 
         A claim is never set without the SSM tag: should another case's clean-up take that tag off between our
-        reading and this call, this call puts it back.
+        reading and this call, this call puts it back. Nor is the SSM tag set without the claims that it is for: one
+        that stood already may be ended between our reading and this call.
         """
         changed = {
             key: value for key, value in self.after.items() if value is not None and self.before[key] != value
@@ -70,6 +71,9 @@ class TagChange:
         tag = self.after.get(SSM_TAG)
         if tag is not None and any(key.startswith(CLAIM_PREFIX) for key in changed):
             changed[SSM_TAG] = tag
+        if SSM_TAG in changed:
+            claims = {key: value for key, value in self.after.items() if key.startswith(CLAIM_PREFIX)}
+            changed |= {key: value for key, value in claims.items() if value is not None}
         return changed
 
     @property

@@ -11,24 +11,28 @@ from cado_ops.plan.change import Action
 from cado_ops.plan.grant_change import ENDING, GrantChange, on_grant, terms_of
 from cado_ops.plan.ownership import is_unique_id
 
+# What the id of a change that makes a grant anew ends in; before it stands the id of the one that was ended.
+AGAIN = " again"
 
-def undo_grant(done: GrantChange, live: Iterable[Grant]) -> GrantChange:
+
+def undo_grant(done: GrantChange, live: Iterable[Grant], undone: str | None = None) -> GrantChange:
     """The change that takes back what ``done`` did, given the grants that the key has now.
 
-    A grant that was ended is made anew with the same terms: KMS gives it a new id.
+    A grant that was ended is made anew with the same terms: KMS gives it a new id. ``undone`` is the run that took
+    it back before: what became of it since is somebody else's doing.
     """
+    if undone is not None:
+        return _left(done, Outcome.UNCHANGED, f"taken back by the undo {undone} already")
     grants = {grant.grant_id: grant for grant in live}
     if done.action is Action.CREATE:
         grant = grants.get(done.grant_id or "") or (done.made(grants) if done.grant_id is None else None)
         if grant is None:
             return _left(done, Outcome.UNCHANGED, "the grant is gone already")
+        if not _is_own(grant, done):
+            reason = f"the run's grant gave way to {grant.grant_id}, which another run made: left alone"
+            return _left(done, Outcome.UNCHANGED, reason)
         return on_grant(grant, Action.RETIRE, owner=done.owner, serves=done.serves)
-    again = replace(
-        done, id=f"{done.grant_id} again", action=Action.CREATE, grant_id=None, created=None, issuing_account=None,
-        # Under a name a repeated call makes no second grant (KMS API reference, CreateGrant).
-        name=done.name or f"again/{done.grant_id}", after=None, outcome=Outcome.PLANNED, error=None,
-        warnings=(f"granted anew in place of {done.grant_id}: the id is a new one",),
-    )  # fmt: skip
+    again = _anew(done)
     there = grants.get(done.grant_id or "") or again.made(grants)
     if there is not None:
         return _left(again.of_grant(there), Outcome.UNCHANGED, "the grant is there (again)")
@@ -36,6 +40,27 @@ def undo_grant(done: GrantChange, live: Iterable[Grant]) -> GrantChange:
         error = ErrorInfo("GranteeGone", f"the grantee was {done.grantee_principal}: that role is gone, or was")
         return replace(_left(again, Outcome.FAILED, ""), error=error, warnings=())
     return again
+
+
+def undo_grant_unread(done: GrantChange, error: ErrorInfo) -> GrantChange:
+    """What undoing ``done`` is about, where nothing is known of the grants there are now: FAILED, for a resume."""
+    if done.action is Action.CREATE:
+        wanted = replace(done, id=done.grant_id or done.id, action=Action.RETIRE, after=None)
+    else:
+        wanted = _anew(done)
+    return replace(wanted, outcome=Outcome.FAILED, warnings=(), error=error)
+
+
+def undo_grant_again(wanted: GrantChange, live: Iterable[Grant], undone: str | None = None) -> GrantChange:
+    """The plan of an undo, made anew from a fresh reading. ``wanted`` is as `undo_grant_unread` gave it."""
+    wanted = replace(wanted, error=None, warnings=())
+    if undone is not None:
+        return _left(wanted, Outcome.UNCHANGED, f"taken back by the undo {undone} already")
+    grants = {grant.grant_id: grant for grant in live}
+    if wanted.action is Action.RETIRE and wanted.grant_id is None and (made := wanted.made(grants)):
+        # Whether it was made was open; its id is known only now.
+        return replace(wanted.of_grant(made), outcome=Outcome.PLANNED)
+    return resume_grant(wanted, grants.values(), begun=False)
 
 
 def resume_grant(planned: GrantChange, live: Iterable[Grant], *, begun: bool) -> GrantChange:
@@ -56,6 +81,23 @@ def resume_grant(planned: GrantChange, live: Iterable[Grant], *, begun: bool) ->
             return change
         return change.ended(Outcome.DRIFTED, warnings=("the grant is another one than was planned: left alone",))
     return replace(change, outcome=Outcome.UNKNOWN if begun else Outcome.UNCHANGED)
+
+
+def _anew(ended: GrantChange) -> GrantChange:
+    """A grant that was ended, made once more."""
+    return replace(
+        ended, id=ended.grant_id + AGAIN if ended.grant_id else ended.id, action=Action.CREATE, grant_id=None,
+        # Under a name a repeated call makes no second grant (KMS API reference, CreateGrant).
+        name=ended.name or f"again/{ended.grant_id}", created=None, issuing_account=None, after=None,
+        outcome=Outcome.PLANNED, error=None,
+        warnings=(f"granted anew in place of {ended.grant_id}: the id is a new one",),
+    )  # fmt: skip
+
+
+def _is_own(grant: Grant, made: GrantChange) -> bool:
+    """Whether a run made this grant itself, and did not come upon it as the one to be kept of two."""
+    retiring = grant.retiring_principal
+    return grant.name == made.name and (retiring == made.retiring_principal or is_unique_id(retiring))
 
 
 def _terms(grant: Grant | GrantChange) -> tuple[str | None, str]:

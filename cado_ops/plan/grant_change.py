@@ -122,12 +122,13 @@ class GrantChange:
         """What the journal says of an outcome beyond the outcome itself: the grant as it is now."""
         return {
             "grant_id": self.grant_id,
+            "name": self.name,
             "issuing_account": self.issuing_account,
             "creation_date": format_due(self.created) if self.created else None,
         }
 
     def with_result(self, result: Mapping[str, Any]) -> GrantChange:
-        """The change with what `result` once told."""
+        """The change with what `result` once told; its name stays that of the grant that was meant."""
         created = result.get("creation_date")
         return replace(
             self,
@@ -215,4 +216,4 @@ def _moment(text: str) -> datetime:
 
 
 def _time(moment: datetime | None) -> float:
-    return moment.timestamp() if moment else 0.0
+    return moment.timestamp() if moment else float("inf")

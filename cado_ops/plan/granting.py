@@ -121,7 +121,7 @@ def key_problem(key: Key) -> tuple[Outcome, ErrorInfo | str] | None:
             "UnsupportedKey", f"the key is {key.spec} for {key.usage}: EBS encrypts with symmetric keys alone"
         )
     match key.state:
-        case "Enabled":
+        case "Enabled" | "Updating" | "Unavailable":
             return None
         case "Disabled":
             return Outcome.FAILED, ErrorInfo(
@@ -178,6 +178,8 @@ def _remarks(key: Key, grantee: str) -> list[str]:
         remarks.append(
             f"a multi-region key: this grant is for {key.region} alone, each replica{others} needs its own"
         )
+    if key.state == "Unavailable":
+        remarks.append("the key's own key store is disconnected: until it is connected, nothing can be decrypted")
     account = grantee.split(":")[4] if grantee.count(":") >= 5 else key.account
     if account != key.account:
         remarks.append(
@@ -196,8 +198,9 @@ def _covered(others: Iterable[Grant], wish: GrantWish, owner: Callable[[Grant], 
         ):
             continue
         name = parse_grant_name(grant.name)
-        whose = f"case {name.case}" if name and name.case else str(owner(grant))
-        remarks.append(f"grant {grant.grant_id} ({whose}) gives the same already, and is not relied on")
+        whose = owner(grant)
+        held = f"case {name.case}" if whose is Owner.OURS and name and name.case else whose
+        remarks.append(f"grant {grant.grant_id} ({held}) gives the same already, and is not relied on")
     return remarks
 
 

@@ -11,9 +11,10 @@ from cado_ops.plan.grant_change import terms_of
 
 # "Unique identifiers", IAM User Guide: a role's id is AROA…, a user's AIDA….
 _UNIQUE_ID = re.compile(r"A[A-Z]{3}[A-Z0-9]{12,124}")
-# EBS's grants are held by sessions of a role that no account has; other services by service-linked roles.
+# A service's name is a DNS name, of another domain in each partition. EBS's grants are held by sessions of a role
+# that no account has; other services by service-linked roles.
 _SERVICE = re.compile(
-    r".*\.amazonaws\.com(\.cn)?|arn:[^:]*:sts::[0-9]*:assumed-role/aws:.*|.*:role/aws-service-role/.*"
+    r"[^:/]+\.[^:/]+|arn:[^:]*:sts::[0-9]*:assumed-role/aws:.*|arn:[^:]*:iam::[0-9]*:role/aws-service-role/.*"
 )
 
 
@@ -24,7 +25,7 @@ def owner_of(grant: Grant, cado_roles: Collection[str], operators: Collection[st
     does once the role is gone, the hash cannot be computed: then the form of the name and one of the ``operators``
     as its retiring principal make it ours.
     """
-    if _is_services(grant):
+    if grant.grantee_service is not None or is_services(grant.grantee_principal):
         return Owner.SERVICE
     name = parse_grant_name(grant.name)
     if name is not None:
@@ -42,5 +43,6 @@ def is_unique_id(principal: str | None) -> bool:
     return _UNIQUE_ID.fullmatch(principal or "") is not None
 
 
-def _is_services(grant: Grant) -> bool:
-    return grant.grantee_service is not None or _SERVICE.fullmatch(grant.grantee_principal or "") is not None
+def is_services(principal: str | None) -> bool:
+    """Whether a principal is an AWS service, or acts for one."""
+    return _SERVICE.fullmatch(principal or "") is not None

@@ -6,11 +6,20 @@ from collections.abc import Mapping
 from typing import Any
 
 from cado_ops.arns import shown
-from cado_ops.model import CLAIM_PREFIX, SSM_TAG, Cell
+from cado_ops.grant_name import digest_of, parse_grant_name
+from cado_ops.model import CLAIM_PREFIX, SSM_TAG, Cell, Owner
 from cado_ops.plan.change import Action, TagChange, from_record
-from cado_ops.plan.grant_change import ENDING, GrantChange, grant_change_from
+from cado_ops.plan.grant_change import ENDING, GrantChange, grant_change_from, terms_of
+from cado_ops.plan.ownership import is_services, is_unique_id
 
 AnyChange = TagChange | GrantChange
+# Account, region and id of a change: what the journal keeps its results under.
+Key = tuple[str, str, str]
+
+
+def key_of(change: AnyChange) -> Key:
+    """What a journal keeps a change's results under."""
+    return change.account, change.region, change.id
 
 
 def change_from(record: Any) -> AnyChange:
@@ -40,9 +49,25 @@ def check_scope_of(change: AnyChange) -> None:
     if change.action not in (Action.CREATE, *ENDING):
         raise ValueError(f"{change.action} is nothing to be done with a grant")
     parts = (change.key_arn or "").split(":")
-    if len(parts) != 6 or Cell(parts[4], parts[3]) != change.cell:
+    if len(parts) != 6 or parts[2] != "kms" or Cell(parts[4], parts[3]) != change.cell:
         raise ValueError(f"the key {shown(change.key_arn)} is not in {change.account}/{change.region}")
-    if change.action in ENDING and not change.grant_id:
-        raise ValueError("a grant that is to be ended has an id")
-    if change.action is Action.CREATE and not (change.name and change.grantee_principal and change.operations):
+    if change.action in ENDING:
+        _check_ending(change)
+    elif not (change.name and change.grantee_principal and change.operations):
         raise ValueError("a grant that is to be made has a name, a grantee and operations")
+    elif (name := parse_grant_name(change.name)) is not None and name.digest != digest_of(*terms_of(change)):
+        raise ValueError(f"the name {shown(change.name, 160)} is not that of the grant's terms")
+
+
+def _check_ending(change: GrantChange) -> None:
+    """No planner ends what is not ours or, where that was asked for, the platform's."""
+    if not change.grant_id:
+        raise ValueError("a grant that is to be ended has an id")
+    name = parse_grant_name(change.name)
+    ours = name is not None and (
+        name.digest == digest_of(*terms_of(change)) or is_unique_id(change.grantee_principal)
+    )
+    if is_services(change.grantee_principal) or not (
+        change.owner is Owner.PLATFORM or (change.owner is Owner.OURS and ours)
+    ):
+        raise ValueError(f"the grant {shown(change.grant_id, 80)} is not ours: it is never ended")

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from cado_ops.due import parse_claim
-from cado_ops.model import CLAIM_PREFIX, SSM_TAG, SSM_TAG_VALUE, Instance, Outcome
+from cado_ops.model import CLAIM_PREFIX, SSM_TAG, SSM_TAG_VALUE, ErrorInfo, Instance, Outcome
 from cado_ops.plan.change import Action, TagChange, Tags
 from cado_ops.plan.tagging import ENDED_STATES, claims_of
 
+# What earlier undos of a run left of each tag: its value, and the undo's run id.
+Undone = Mapping[str, Iterable[tuple[str | None, str]]]
 
-def plan_undo(done: TagChange, live: Instance | None) -> TagChange:
+
+def plan_undo(done: TagChange, live: Instance | None, undone: Undone | None = None) -> TagChange:
     """The change that puts back what ``done`` changed, given how the instance is now (None: it is gone).
 
     Each tag that ``done`` changed must stand as it left it, or as it found it: anything else is somebody's
     later doing, and is left alone (DRIFTED). Another case's claim keeps the SSM tag on; with the last claim it
-    goes, whichever run set it, unless that claim says ``keep``.
+    goes, whichever run set it, unless that claim says ``keep``. What an earlier undo put back (``undone``) is no
+    longer the run's: it is left alone, however much alike what stands there now is.
     """
     change = replace(done, outcome=Outcome.PLANNED, warnings=(), error=None)
     if live is None:
@@ -25,6 +29,11 @@ def plan_undo(done: TagChange, live: Instance | None) -> TagChange:
     if live.state in ENDED_STATES:
         return _left(change, Outcome.SKIPPED, f"the instance is {live.state}: there is nothing to put back")
     touched = [key for key in done.before if done.before[key] != done.after[key]]
+    left = undone or {}
+    put_back = {key: run for key in touched for value, run in left.get(key, ()) if value == done.before[key]}
+    if put_back and len(put_back) == len(touched):
+        return _put_back(done, change, live, put_back)
+    touched = [key for key in touched if key not in put_back]
     now = {key: live.tags.get(key) for key in touched}
     changed_since = [key for key in touched if now[key] not in (done.before[key], done.after[key])]
     if changed_since:
@@ -57,6 +66,16 @@ def plan_undo(done: TagChange, live: Instance | None) -> TagChange:
     )
 
 
+def undo_unread(done: TagChange, error: ErrorInfo) -> TagChange:
+    """What undoing ``done`` is about, where nothing is known of how the instance is now: FAILED, for a resume."""
+    return replace(_turned(done), outcome=Outcome.FAILED, warnings=(), error=error)
+
+
+def undo_again(wanted: TagChange, live: Instance | None, undone: Undone | None = None) -> TagChange:
+    """The plan of an undo, made anew from a fresh reading. ``wanted`` is as `undo_unread` gave it."""
+    return plan_undo(_turned(wanted), live, undone)
+
+
 def plan_resume(planned: TagChange, live: Instance | None, *, begun: bool) -> TagChange:
     """What is still to be done of a change that a run planned, given how the instance is now.
 
@@ -87,6 +106,21 @@ def action_of(before: Tags, after: Tags) -> Action:
     if not changed:
         return Action.NONE
     return Action.CLAIM if any(value is not None for value in changed.values()) else Action.RELEASE
+
+
+def _turned(change: TagChange) -> TagChange:
+    return replace(change, action=action_of(change.after, change.before), before=change.after, after=change.before)
+
+
+def _put_back(done: TagChange, change: TagChange, live: Instance, put_back: Mapping[str, str]) -> TagChange:
+    now = {key: live.tags.get(key) for key in put_back}
+    runs = ", ".join(sorted(set(put_back.values())))
+    change = replace(change, before=now, after=now, claims=tuple(sorted(claims_of(live))))
+    if all(now[key] == done.before[key] for key in now):
+        return _left(change, Outcome.UNCHANGED, f"put back by the undo {runs} already")
+    return _left(
+        change, Outcome.SKIPPED, f"put back by the undo {runs} already: what stands now is somebody else's"
+    )
 
 
 def _ends_claims(before: Tags) -> bool:

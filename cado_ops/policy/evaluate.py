@@ -253,9 +253,12 @@ class _Evaluation:
 
     def _allowing(self) -> tuple[Kind | None, str | None, Place | None]:
         """What to name as the source of a certain allow."""
-        if self._identity().certain and self._bounds().certain and self.identity.allowed_by is not None:
+        delegated = not self._resource_decides() or self._resource(Level.ACCOUNT).certain
+        own = self._identity().certain and self._bounds().certain
+        if own and (delegated or self._crosses_accounts()) and self.identity.allowed_by is not None:
             return Kind.IDENTITY, *self.identity.allowed_by
-        if self.resource is not None and self.resource.allowed_by is not None:
+        direct = any(self._resource(level).certain for level in Level if level is not Level.ACCOUNT)
+        if direct and self.resource is not None and self.resource.allowed_by is not None:
             return self.kind_of_resource, *self.resource.allowed_by
         return (Kind.GRANT, None, None) if self._granted().certain else (None, None, None)
 

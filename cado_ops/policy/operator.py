@@ -30,10 +30,10 @@ _POLICIES = (
 )
 NEEDS: dict[str, tuple[str, ...]] = {
     "status": _FIND,
-    "targets": ("ec2:DescribeRegions",),
+    "targets": _FIND,  # it tries whether each target can be read
     "tag-instances": (*_TAGS, "ec2:CreateTags"),
     "untag-instances": (*_TAGS, "ec2:CreateTags", "ec2:DeleteTags"),
-    "kms grant": (*_KEYS, *_KEY_SWEEP, *_ROLES, "kms:CreateGrant"),
+    "kms grant": (*_KEYS, *_ROLES, "kms:CreateGrant"),
     "kms list": (*_KEYS, *_KEY_SWEEP, *_ROLES, "kms:ListRetirableGrants"),
     "kms retire": (*_KEYS, *_KEY_SWEEP, *_ROLES),
     "policy tighten": _POLICIES,

@@ -15,8 +15,8 @@ from dataclasses import dataclass, field
 from cado_ops.model import SSM_TAG, SSM_TAG_VALUE
 from cado_ops.policy import conditions
 from cado_ops.policy.document import DENY, Condition, Document, Intrinsic, Statement, Value, Values
+from cado_ops.policy.matching import Told
 from cado_ops.policy.patterns import covers, meets, overlap
-from cado_ops.policy.request import Told
 
 # The keys under which AWS shows the tags of what a request is about, or the tags in the request itself.
 TAG_PREFIXES = ("ssm:resourcetag/", "aws:resourcetag/", "ec2:resourcetag/")

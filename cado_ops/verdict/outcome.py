@@ -31,19 +31,18 @@ def status_of(
 ) -> Status:
     """The status of a command that ran to its end, or was interrupted.
 
-    ``planned``: a dry run or a saved plan. An id that was found nowhere (stage ``select``), or one thing in a
-    target that could not be read (a key, at stage ``observe``) counts as an item that failed; a target that was
-    read and had nothing to do still means that something could be done.
+    ``planned``: a dry run or a saved plan. An id that was found nowhere (stage ``select``) counts as an item that
+    failed; a target that was read and had nothing to do still means that something could be done. So does one in
+    which single things (keys, at stage ``observe``) could not be read: the others were.
     """
     if interrupted:
         return Status.INTERRUPTED
+    failures = list(failures)
     counts = Counter(outcomes)
-    lost = sum(
-        failure.stage == "select" or (failure.stage == "observe" and failure.id is not None) for failure in failures
-    )
-    bad = sum(counts[outcome] for outcome in _BAD) + lost
+    bad = sum(counts[outcome] for outcome in _BAD) + sum(failure.stage == "select" for failure in failures)
     good = counts.total() - sum(counts[outcome] for outcome in _BAD)
-    if not bad and not targets_failed:
+    unread = any(failure.stage == "observe" and failure.id is not None for failure in failures)
+    if not bad and not targets_failed and not unread:
         return Status.PLANNED if planned else Status.SUCCESS
     nothing_read = targets > 0 and targets_failed >= targets
     nothing_done = bad > 0 and good == 0

@@ -4,33 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from cado_ops.aws.connection import Connection
 from cado_ops.aws.kms import Kms
-from cado_ops.model import Caller, Cell, Failure, Grant, Instance, InstanceRef, Outcome
+from cado_ops.model import Caller, Cell, ErrorInfo, Failure, Grant, Instance, InstanceRef, Outcome
 from cado_ops.observe.grants import grants_of
 from cado_ops.observe.instances import Found
 from cado_ops.observe.sweep import Seen, sweep
 from cado_ops.observe.targets import Accounts, resolve_accounts
 from cado_ops.plan.change import TagChange
-from cado_ops.plan.grant_again import resume_grant, undo_grant
+from cado_ops.plan.grant_again import resume_grant, undo_grant, undo_grant_again, undo_grant_unread
 from cado_ops.plan.grant_change import GrantChange
-from cado_ops.plan.records import AnyChange
-from cado_ops.plan.undo import plan_resume, plan_undo
+from cado_ops.plan.records import AnyChange, Key, key_of
+from cado_ops.plan.undo import plan_resume, plan_undo, undo_again, undo_unread
 from cado_ops.scope import Scope, Selection
 from cado_ops.workflow.tags import read_instances
-
-Key = tuple[str, str, str]
 
 
 @dataclass
 class Now:
-    """What was read. ``undo`` and ``resume`` plan a change from it; one whose target was not read is FAILED."""
+    """What was read. Plans made from it of what could not be read are FAILED, for a resume to make again."""
 
     seen: Seen[Any]
-    _undo: Callable[[Any], AnyChange]
-    _resume: Callable[[Any, bool], AnyChange]
+    craft: Craft
 
     def unread(self, change: AnyChange) -> Failure | None:
         """Why nothing is known of a change's target."""
@@ -39,18 +36,66 @@ class Now:
                 return failure
         return None
 
-    def undo(self, change: AnyChange) -> AnyChange:
+    def undo(self, change: AnyChange, undone: Any) -> AnyChange:
+        """The change that takes ``change`` back. ``undone``: what earlier undos left of it (`workflow.undone`)."""
         lost = self.unread(change)
-        return self._undo(change) if lost is None else change.ended(Outcome.FAILED, lost.error)
+        return self.craft.undo(change, undone) if lost is None else self.craft.undo_unread(change, lost.error)
+
+    def undo_again(self, change: AnyChange, undone: Any) -> AnyChange:
+        """The plan of an undo that could not read before."""
+        lost = self.unread(change)
+        return self.craft.undo_again(change, undone) if lost is None else change.ended(Outcome.FAILED, lost.error)
 
     def resume(self, change: AnyChange, *, begun: bool) -> AnyChange:
+        """What is left to be done of a change."""
         lost = self.unread(change)
-        return self._resume(change, begun) if lost is None else change.ended(Outcome.FAILED, lost.error)
+        return self.craft.resume(change, begun) if lost is None else change.ended(Outcome.FAILED, lost.error)
 
 
-def key_of(change: AnyChange) -> Key:
-    """What a journal keeps a change's results under."""
-    return change.account, change.region, change.id
+class Craft(Protocol):
+    """How one kind of change is planned from what is there now."""
+
+    def undo(self, change: Any, undone: Any) -> AnyChange: ...
+
+    def undo_unread(self, change: Any, error: ErrorInfo) -> AnyChange: ...
+
+    def undo_again(self, change: Any, undone: Any) -> AnyChange: ...
+
+    def resume(self, change: Any, begun: bool) -> AnyChange: ...
+
+
+@dataclass(frozen=True)
+class _Tags:
+    live: Mapping[Key, Instance]
+
+    def undo(self, change: TagChange, undone: Any) -> AnyChange:
+        return plan_undo(change, self.live.get(key_of(change)), undone)
+
+    def undo_unread(self, change: TagChange, error: ErrorInfo) -> AnyChange:
+        return undo_unread(change, error)
+
+    def undo_again(self, change: TagChange, undone: Any) -> AnyChange:
+        return undo_again(change, self.live.get(key_of(change)), undone)
+
+    def resume(self, change: TagChange, begun: bool) -> AnyChange:
+        return plan_resume(change, self.live.get(key_of(change)), begun=begun)
+
+
+@dataclass(frozen=True)
+class _Grants:
+    live: Mapping[Key, Sequence[Grant]]
+
+    def undo(self, change: GrantChange, undone: Any) -> AnyChange:
+        return undo_grant(change, self.live.get(key_of(change), ()), undone)
+
+    def undo_unread(self, change: GrantChange, error: ErrorInfo) -> AnyChange:
+        return undo_grant_unread(change, error)
+
+    def undo_again(self, change: GrantChange, undone: Any) -> AnyChange:
+        return undo_grant_again(change, self.live.get(key_of(change), ()), undone)
+
+    def resume(self, change: GrantChange, begun: bool) -> AnyChange:
+        return resume_grant(change, self.live.get(key_of(change), ()), begun=begun)
 
 
 def read_now(
@@ -85,11 +130,7 @@ def read_now(
         for cell, found in seen.readings.items()
         for instance in found.instances
     }
-    return Now(
-        seen,
-        lambda change: plan_undo(change, live.get(key_of(change))),
-        lambda change, begun: plan_resume(change, live.get(key_of(change)), begun=begun),
-    )
+    return Now(seen, _Tags(live))
 
 
 def _grants_now(
@@ -124,11 +165,9 @@ def _grants_now(
         on_progress=on_progress,
     )
 
-    def live(change: GrantChange) -> list[Grant]:
-        return seen.readings[change.cell].get(change.id, [])
-
-    return Now(
-        seen,
-        lambda change: undo_grant(change, live(change)),
-        lambda change, begun: resume_grant(change, live(change), begun=begun),
-    )
+    live = {
+        (cell.account, cell.region, each): found
+        for cell, by_id in seen.readings.items()
+        for each, found in by_id.items()
+    }
+    return Now(seen, _Grants(live))

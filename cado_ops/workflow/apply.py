@@ -28,14 +28,21 @@ SETTLE_WAITS = (0.5, 1.0, 2.0, 4.0, 8.0)
 Call = Literal["CreateTags", "DeleteTags"]
 
 
-def dry_run_cell(ec2: Ec2, cell: Cell, changes: Sequence[TagChange]) -> list[TagChange]:
-    """Asks EC2, by DryRun, whether it would allow each change. Proves the permission, not that it would work."""
+def dry_run_cell(ec2: Ec2, cell: Cell, changes: Sequence[TagChange], *, stale: bool = False) -> list[TagChange]:
+    """Asks EC2, by DryRun, whether it would allow each change. Proves the permission, not that it would work.
+
+    A ``stale`` plan is read again first, as it would be before it is applied.
+    """
+    planned = {change.instance_id: change for change in changes if change.outcome is not Outcome.UNKNOWN}
+    ended = _read_again(ec2, cell, planned) if stale else {}
     refused: dict[str, AwsError] = {}
-    for call, tags, ids in _calls(changes):
+    for call, tags, ids in _calls(change for change in changes if change.instance_id not in ended):
         asked = [each for each in ids if each not in refused]
         refused |= send_shrinking(asked, _sender(ec2, cell, call, tags, dry_run=True), ids_named_missing).refused
 
     def verdict(change: TagChange) -> TagChange:
+        if change.instance_id in ended:
+            return ended[change.instance_id]
         error = refused.get(change.instance_id)
         if error is None:
             return change.ended(Outcome.ALLOWED)
@@ -67,7 +74,9 @@ class TagApplier:
         ended = {change.instance_id: change for change in changes if change.outcome is Outcome.UNKNOWN}
         by_id = {change.instance_id: change for change in changes if change.instance_id not in ended}
         if not self.stopped() and self.clock() - read_at > FRESH_SECONDS:
-            ended |= self._read_again(cell, by_id)
+            not_as_planned = _read_again(self.ec2, cell, by_id)
+            self._record(cell, not_as_planned)
+            ended |= not_as_planned
         calls = _calls(by_id.values())
         for number, (call, tags, ids) in enumerate(calls, 1):
             # What failed, drifted or is open after one call gets no second one; what a first call was made for
@@ -82,18 +91,6 @@ class TagApplier:
                 ended |= self._send(cell, call, tags, changes_now, in_flight=begun, unfinished=unfinished)
         ended |= self._look_again(cell, ended)
         return [ended.get(change.instance_id, change) for change in changes]
-
-    def _read_again(self, cell: Cell, by_id: Mapping[str, TagChange]) -> dict[str, TagChange]:
-        """The plan is older than it should be: what no longer stands as planned is ended here, untouched."""
-        try:
-            live = {instance.instance_id: instance for instance in self._instances(cell, list(by_id))}
-        except AwsError as error:
-            ended = {each: change.ended(Outcome.FAILED, _info(error)) for each, change in by_id.items()}
-        else:
-            compared = ((each, _against(change, live.get(each))) for each, change in by_id.items())
-            ended = {each: change for each, change in compared if change.outcome is not Outcome.PLANNED}
-        self._record(cell, ended)
-        return ended
 
     def _send(
         self,
@@ -118,7 +115,7 @@ class TagApplier:
                 ended[change.instance_id] = change.ended(Outcome.CHANGED)
             elif error is not None:
                 # Without an answer nobody knows whether the request took effect: `_verify` looks.
-                open_ = error.kind is Kind.TRANSPORT
+                open_ = answer_is_open(error)
                 ended[change.instance_id] = change.ended(Outcome.UNKNOWN if open_ else Outcome.FAILED, _info(error))
         not_sent = {each: by for by in changes if (each := by.instance_id) in sent.not_sent}
         # With a second call to come, a change is not made yet: cut off here, it is to be looked at again.
@@ -134,7 +131,7 @@ class TagApplier:
             if not gone or self.stopped():
                 return
             try:
-                there = [i.instance_id for i in self._instances(cell, gone) if i.state not in ENDED_STATES]
+                there = [i.instance_id for i in _instances(self.ec2, cell, gone) if i.state not in ENDED_STATES]
             except AwsError:
                 return  # what CreateTags said stands
             if not there:
@@ -195,13 +192,6 @@ class TagApplier:
             ended |= self._send(cell, call, tags, [wanted[each].change for each in ids], in_flight=True)
         return ended
 
-    def _instances(self, cell: Cell, ids: Sequence[str]) -> list[Instance]:
-        found: list[Instance] = []
-        for start in range(0, len(ids), FILTER_VALUES):
-            asked = Filter("instance-id", tuple(ids[start : start + FILTER_VALUES]))
-            found += self.ec2.instances(cell, [asked])
-        return found
-
     def _record(self, cell: Cell, ended: Mapping[str, TagChange], sent: Sent | None = None) -> None:
         if not ended:
             return
@@ -218,6 +208,23 @@ class TagApplier:
                 "request_id": accepted.get(each) or (error.request_id if error else None),
             }
         self.journal.write("outcome", account=cell.account, region=cell.region, results=results)
+
+
+def _read_again(ec2: Ec2, cell: Cell, by_id: Mapping[str, TagChange]) -> dict[str, TagChange]:
+    """The plan is older than it should be: what no longer stands as planned is ended here, untouched."""
+    try:
+        live = {instance.instance_id: instance for instance in _instances(ec2, cell, list(by_id))}
+    except AwsError as error:
+        return {each: change.ended(Outcome.FAILED, _info(error)) for each, change in by_id.items()}
+    compared = ((each, _against(change, live.get(each))) for each, change in by_id.items())
+    return {each: change for each, change in compared if change.outcome is not Outcome.PLANNED}
+
+
+def _instances(ec2: Ec2, cell: Cell, ids: Sequence[str]) -> list[Instance]:
+    found: list[Instance] = []
+    for start in range(0, len(ids), FILTER_VALUES):
+        found += ec2.instances(cell, [Filter("instance-id", tuple(ids[start : start + FILTER_VALUES]))])
+    return found
 
 
 def _calls(changes: Iterable[TagChange]) -> list[tuple[Call, dict[str, str], list[str]]]:
@@ -278,6 +285,13 @@ def _unsettled(change: TagChange, seen: Outcome) -> TagChange:
 
 def _remark(change: TagChange, warnings: tuple[str, ...]) -> TagChange:
     return change.ended(change.outcome, change.error, warnings)
+
+
+def answer_is_open(error: AwsError) -> bool:
+    """Whether an error leaves it open that the request took effect: no answer came, or one that tells nothing of an
+    attempt before it that got none."""
+    tells_nothing = error.kind in (Kind.THROTTLED, Kind.CREDENTIALS)
+    return error.kind is Kind.TRANSPORT or (error.answer_lost and tells_nothing)
 
 
 def _info(error: AwsError) -> ErrorInfo:

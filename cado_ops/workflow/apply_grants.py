@@ -5,7 +5,7 @@ With `workflow.apply` the only place that changes AWS. One thread works through 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -13,12 +13,12 @@ from cado_ops.aws.kms import Kms
 from cado_ops.errors import AwsError, Kind
 from cado_ops.journal import Journal
 from cado_ops.model import Cell, ErrorInfo, Grant, Outcome
-from cado_ops.observe.grants import grant_of, grants_of
+from cado_ops.observe.grants import grant_of, grants_of, is_gone
 from cado_ops.plan.change import Action
 from cado_ops.plan.grant_again import resume_grant
 from cado_ops.plan.grant_change import ENDING, GrantChange, on_grant
 from cado_ops.plan.granting import duplicates
-from cado_ops.workflow.apply import FRESH_SECONDS, SETTLE_WAITS
+from cado_ops.workflow.apply import FRESH_SECONDS, SETTLE_WAITS, answer_is_open
 
 # KMS takes a role as grantee some seconds after IAM has made it.
 EARLY_WAITS = SETTLE_WAITS[:4]
@@ -26,17 +26,32 @@ _CALLS = {Action.CREATE: "CreateGrant", Action.RETIRE: "RetireGrant", Action.REV
 _TOUCHED = (Outcome.CHANGED, Outcome.UNKNOWN)
 
 
-def dry_run_grants(kms: Kms, cell: Cell, changes: Sequence[GrantChange]) -> list[GrantChange]:
-    """Asks KMS, by DryRun, whether it would allow each change. It is billed, and stands in CloudTrail."""
+def dry_run_grants(
+    kms: Kms,
+    cell: Cell,
+    changes: Sequence[GrantChange],
+    revoke_command: Callable[[GrantChange], str],
+    *,
+    stale: bool = False,
+) -> list[GrantChange]:
+    """Asks KMS, by DryRun, whether it would allow each change. It is billed, and stands in CloudTrail.
+
+    A ``stale`` plan is read again first, as it would be before it is applied.
+    """
 
     def verdict(change: GrantChange) -> GrantChange:
+        if stale and change.outcome is Outcome.PLANNED:
+            change = _read_again(kms, cell, change)
+            if change.outcome is not Outcome.PLANNED:
+                return change
         try:
             _call(kms, cell, change, dry_run=True)
         except AwsError as error:
-            if change.action in ENDING and _is_gone(error):
+            if change.action in ENDING and is_gone(error):
                 return change.ended(Outcome.UNCHANGED, warnings=("the grant is gone already",))
             denied = error.kind in (Kind.DENIED, Kind.ORG_DENIED)
-            return change.ended(Outcome.DENIED if denied else Outcome.FAILED, _info(error))
+            info = _with_revocation(kms, cell, change, error, revoke_command)
+            return change.ended(Outcome.DENIED if denied else Outcome.FAILED, info)
         return change.ended(Outcome.ALLOWED)
 
     return [verdict(change) for change in changes]
@@ -68,19 +83,19 @@ class GrantApplier:
         ended = {change.id: change for change in changes if change.outcome is Outcome.UNKNOWN}
         todo = [change for change in changes if change.id not in ended]
         waiting = {change.id for change in todo}
-        # A grant is made before the one that it takes the place of is ended.
-        for change in sorted(todo, key=lambda change: change.after is not None):
+        # Grants are made before others are ended: there must be no moment between the two.
+        for change in sorted(todo, key=lambda change: (change.action in ENDING, change.after is not None)):
             if self.stopped():
                 break
             if change.after in waiting and not self._has_made_way(cell, change, ended):
                 continue
-            again = self._read_again(cell, change) if self.clock() - read_at > FRESH_SECONDS else change
+            again = _read_again(self.kms, cell, change) if self.clock() - read_at > FRESH_SECONDS else change
             if again.outcome is not Outcome.PLANNED:
                 ended[change.id] = again
                 self._record(cell, again)
             else:
                 ended[change.id] = self._send(cell, again)
-        ended |= self._look_again(cell, ended)
+        ended |= self._look_again(cell, ended, {each.grant_id for each in changes if each.action in ENDING})
         return [ended.get(change.id, change) for change in changes]
 
     def _has_made_way(self, cell: Cell, change: GrantChange, ended: dict[str, GrantChange]) -> bool:
@@ -88,18 +103,11 @@ class GrantApplier:
         if first is not None and first.outcome in (Outcome.CHANGED, Outcome.UNCHANGED):
             return True
         if first is not None:
-            reason = "kept: the grant that was to take its place was not made"
+            made = "may not have been" if first.outcome is Outcome.UNKNOWN else "was not"
+            reason = f"kept: the grant that was to take its place {made} made"
             ended[change.id] = change.ended(Outcome.SKIPPED, warnings=(reason,))
             self._record(cell, ended[change.id])
         return False
-
-    def _read_again(self, cell: Cell, change: GrantChange) -> GrantChange:
-        """The plan is older than it should be: how the grant is now."""
-        try:
-            live = self._grants(cell, change)
-        except AwsError as error:
-            return change.ended(Outcome.FAILED, _info(error))
-        return resume_grant(change, live, begun=False)
 
     def _send(self, cell: Cell, change: GrantChange) -> GrantChange:
         self._intend(cell, change)
@@ -131,46 +139,42 @@ class GrantApplier:
         raise AssertionError("the last attempt returns or raises")
 
     def _refused(self, cell: Cell, change: GrantChange, error: AwsError) -> GrantChange:
-        if change.action in ENDING and _is_gone(error):
+        if change.action in ENDING and is_gone(error):
             if error.answer_lost:
                 # An attempt before this one got no answer: it was ours that ended it.
                 return change.ended(Outcome.CHANGED)
             return change.ended(Outcome.UNCHANGED, warnings=("the grant was gone already",))
-        if error.kind is Kind.TRANSPORT:
+        if answer_is_open(error):
             # Without an answer nobody knows whether the request took effect: `_look_again` looks.
             return change.ended(Outcome.UNKNOWN, _info(error))
-        info = _info(error)
-        if change.action is Action.RETIRE and error.kind is Kind.DENIED and self._may_revoke(cell, change):
-            info = replace(info, hint=f"You may not retire it, but revoke it: {self.revoke_command(change)}")
-        elif change.action is Action.CREATE and error.code == "InvalidArnException":
-            info = replace(info, hint=f"Is there a role {change.grantee_principal}? --cado-role names another")
+        info = _with_revocation(self.kms, cell, change, error, self.revoke_command)
+        if change.action is Action.CREATE and error.code == "InvalidArnException":
+            info = replace(info, hint=_who_is_missing(change))
         return change.ended(Outcome.FAILED, info)
 
-    def _may_revoke(self, cell: Cell, change: GrantChange) -> bool:
-        try:
-            self.kms.revoke_grant(cell, change.key_arn or "", change.grant_id or "", dry_run=True)
-        except AwsError:
-            return False
-        return True
-
-    def _look_again(self, cell: Cell, ended: Mapping[str, GrantChange]) -> dict[str, GrantChange]:
+    def _look_again(
+        self, cell: Cell, ended: Mapping[str, GrantChange], to_be_ended: Collection[str | None]
+    ) -> dict[str, GrantChange]:
         """Looks at AWS once more: what was made must be listed, what was ended must not.
 
-        And a race may have made two of a kind: all but one are ended again.
+        And a race may have made two of a kind: all but one are ended again. Those that a change of their own is
+        ``to_be_ended`` are left to it, also where a stop came before it.
         """
         waiting = {each: change for each, change in ended.items() if change.outcome in _TOUCHED}
         corrected: dict[str, GrantChange] = {}
         for wait in (*SETTLE_WAITS, None):
             for each, change in list(waiting.items()):
                 try:
-                    live = self._grants(cell, change)
+                    live = _about(self.kms, cell, change)
                 except AwsError as error:
                     corrected[each] = change.ended(change.outcome, change.error, (f"not verified: {error.code}",))
                     del waiting[each]
                     continue
                 seen = _seen(change, live)
                 if seen is not None:
-                    corrected[each] = self._settle(cell, seen, live, ended)
+                    corrected[each] = self._settle(
+                        cell, seen, [each for each in live if each.grant_id not in to_be_ended]
+                    )
                     del waiting[each]
             if not waiting or wait is None or self.stopped():
                 break
@@ -181,12 +185,9 @@ class GrantApplier:
                 self._record(cell, change)
         return corrected
 
-    def _settle(
-        self, cell: Cell, change: GrantChange, live: Sequence[Grant], ended: Mapping[str, GrantChange]
-    ) -> GrantChange:
+    def _settle(self, cell: Cell, change: GrantChange, live: Sequence[Grant]) -> GrantChange:
         """A grant that was made, after its duplicates were ended; where it was one itself, the one that is kept."""
-        planned = {each.grant_id for each in ended.values() if each.action in ENDING}
-        kept, others = duplicates(change, [grant for grant in live if grant.grant_id not in planned])
+        kept, others = duplicates(change, live)
         for grant in others:
             ending = on_grant(grant, Action.RETIRE, owner=change.owner)
             if grant.retiring_principal != change.retiring_principal or self._send(cell, ending).outcome not in (
@@ -198,12 +199,10 @@ class GrantApplier:
                 )
         if kept is None or kept.grant_id == change.grant_id:
             return change
+        # The token is of the grant that was ended.
+        self.tokens.pop(change.id, None)
         remark = f"{kept.grant_id} was made for the same case at the same time, and is the one that is kept"
         return change.of_grant(kept).ended(Outcome.UNCHANGED, warnings=(remark,))
-
-    def _grants(self, cell: Cell, change: GrantChange) -> list[Grant]:
-        look = grant_of if change.action in ENDING else grants_of
-        return look(self.kms, cell, change)
 
     def _intend(self, cell: Cell, change: GrantChange) -> None:
         self.journal.write(
@@ -226,6 +225,34 @@ class GrantApplier:
             "request_id": request_id,
         }
         self.journal.write("outcome", account=cell.account, region=cell.region, results={change.id: result})
+
+
+def _about(kms: Kms, cell: Cell, change: GrantChange) -> list[Grant]:
+    look = grant_of if change.action in ENDING else grants_of
+    return look(kms, cell, change)
+
+
+def _read_again(kms: Kms, cell: Cell, change: GrantChange) -> GrantChange:
+    """The plan is older than it should be: what is still to be done of the change."""
+    try:
+        live = _about(kms, cell, change)
+    except AwsError as error:
+        return change.ended(Outcome.FAILED, _info(error))
+    return resume_grant(change, live, begun=False)
+
+
+def _with_revocation(
+    kms: Kms, cell: Cell, change: GrantChange, error: AwsError, revoke_command: Callable[[GrantChange], str]
+) -> ErrorInfo:
+    """The error; where the grant may not be retired, and may be revoked, with the command for that."""
+    info = _info(error)
+    if change.action is not Action.RETIRE or error.kind is not Kind.DENIED:
+        return info
+    try:
+        kms.revoke_grant(cell, change.key_arn or "", change.grant_id or "", dry_run=True)
+    except AwsError:
+        return info
+    return replace(info, hint=f"You may not retire it, but revoke it: {revoke_command(change)}")
 
 
 def _call(
@@ -267,8 +294,9 @@ def _late(change: GrantChange) -> GrantChange:
     )
 
 
-def _is_gone(error: AwsError) -> bool:
-    return error.kind is Kind.NOT_FOUND or error.code == "InvalidGrantIdException"
+def _who_is_missing(change: GrantChange) -> str:
+    hint = f"Is there a role {change.grantee_principal}? --cado-role names another"
+    return f"{hint}. Or is it {change.retiring_principal} that is not there?" if change.retiring_principal else hint
 
 
 def _info(error: AwsError) -> ErrorInfo:

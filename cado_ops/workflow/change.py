@@ -110,7 +110,7 @@ class Machine:
             with self.interrupts.deferred():
                 changes = self._through_cells(proposal, self.apply(journal))
             report = self._report(proposal, guards, changes, run_id=journal.run_id)
-            journal.write("end", finished=stamp(self.now()), status=str(report.status), summary=report.summary)
+            write_end(journal, report, self.now())
         finally:
             journal.close()
         return report
@@ -184,7 +184,8 @@ class Machine:
 
 def _guard(proposal: Proposal, guards: Guards) -> ErrorInfo | None:
     """Why a plan may not be carried out at all, whoever confirms it."""
-    count = len(proposal.planned)
+    # What a run that was cut off has done already is only looked at again.
+    count = sum(change.outcome is Outcome.PLANNED for change in proposal.changes)
     if count > guards.max_changes:
         return ErrorInfo(
             "TooManyChanges",
@@ -207,7 +208,19 @@ def incomplete(proposal: Proposal, guards: Guards) -> ErrorInfo | None:
 
 
 def write_plan(journal: Journal, proposal: Proposal, now: datetime) -> None:
-    """The beginning of a new run's journal: who, where, what for, and the whole plan."""
+    """The beginning of a new run's journal: who, where, what for, and the whole plan; and room for what follows.
+
+    Where that cannot be written whole there was no run, and no file is left of it.
+    """
+    try:
+        _write_plan(journal, proposal, now)
+        journal.hold_room()
+    except (Exception, KeyboardInterrupt):
+        journal.discard()
+        raise
+
+
+def _write_plan(journal: Journal, proposal: Proposal, now: datetime) -> None:
     journal.write(
         "run",
         format_version=JOURNAL_VERSION,
@@ -233,6 +246,38 @@ def write_plan(journal: Journal, proposal: Proposal, now: datetime) -> None:
         )
     for failure in proposal.failures:
         journal.write("failure", failure=failure.as_json())
+
+
+def write_decisions(journal: Journal, planned: Sequence[AnyChange], decided: Sequence[AnyChange]) -> None:
+    """What a resume found by reading: changes that it ``planned`` anew, and what became of those it ``decided``."""
+    for cell, changes in _by_cell(planned).items():
+        journal.write(
+            "plan", account=cell.account, region=cell.region, changes=[each.as_record() for each in changes]
+        )
+    for cell, changes in _by_cell(decided).items():
+        results = {
+            change.id: {
+                "outcome": str(change.outcome),
+                "error": change.error.as_json() if change.error else None,
+                "warnings": list(change.warnings),
+                **change.result(),
+                "request_id": None,
+            }
+            for change in changes
+        }
+        journal.write("outcome", account=cell.account, region=cell.region, results=results)
+
+
+def write_end(journal: Journal, report: Report, now: datetime) -> None:
+    """How a run ended."""
+    journal.write("end", finished=stamp(now), status=str(report.status), summary=report.summary)
+
+
+def _by_cell(changes: Sequence[AnyChange]) -> dict[Cell, list[AnyChange]]:
+    found: dict[Cell, list[AnyChange]] = {}
+    for change in changes:
+        found.setdefault(change.cell, []).append(change)
+    return found
 
 
 def stamp(moment: datetime) -> str:

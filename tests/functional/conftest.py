@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import boto3
+import botocore.client
 import botocore.loaders
 import pytest
 
@@ -18,6 +19,7 @@ from cado_ops.cli.app import main
 from cado_ops.cli.world import World
 from cado_ops.model import SSM_TAG
 from cado_ops.sandbox import Sandbox
+from tests.functional.power import arm
 
 PROD, STAGING, RESEARCH, CLOSED, HOME = (f"{digit}" * 12 for digit in "23451")
 EU, US, DE, DENIED = "eu-west-1", "us-east-1", "eu-central-1", "ap-southeast-2"
@@ -89,10 +91,22 @@ class Cli:
 
 @pytest.fixture(scope="session", autouse=True)
 def _one_loader() -> Iterator[None]:
-    """Every command makes a session of its own, as a process does; the service models need be read only once."""
+    """Every command makes a session of its own, as a process does; the service models need be read only once.
+
+    Nor need the classes of clients, which say the same for every session.
+    """
     loader = botocore.loaders.create_loader()
+    classes: dict[str, Any] = {}
+    make = botocore.client.ClientCreator._create_client_class
+
+    def once(self: Any, service_name: str, service_model: Any) -> Any:
+        if service_name not in classes:
+            classes[service_name] = make(self, service_name, service_model)
+        return classes[service_name]
+
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("botocore.session.create_loader", lambda *_: loader)
+        patch.setattr("botocore.client.ClientCreator._create_client_class", once)
         yield
 
 
@@ -224,3 +238,9 @@ def grants(aws: Callable[..., Any]) -> Callable[..., Grants]:
 
 def ssm(pairs: dict[str, str]) -> str | None:
     return pairs.get(SSM_TAG)
+
+
+@pytest.fixture
+def lose_power(monkeypatch: pytest.MonkeyPatch) -> Callable[[int, bool], None]:
+    """Arms it: power is lost at the n-th record, before it is written, or half-way (torn)."""
+    return arm(monkeypatch)

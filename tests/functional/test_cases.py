@@ -79,6 +79,33 @@ def test_runs_of_a_case(cli: Cli) -> None:
     assert item["run_id"] == first
 
 
+def test_runs_of_a_case_that_others_ended(cli: Cli) -> None:
+    """Selected by claim: who ended this case's claims belongs to its story, for whomever he worked."""
+    web = ("--filter", "tag:Name=web-01", *IN_PROD, "--yes")
+    mine = cli.json("tag-instances", *web, "--case", "IR-42", "--expires", "1h").json["run_id"]
+    cli.json("tag-instances", *web, "--case", "IR-43")
+    ended = cli.json("untag-instances", *web, "--overwrite").json["run_id"]
+    back = cli.json("runs", "undo", ended, "--yes").json["run_id"]
+
+    def listed(*argv: str) -> set[str]:
+        return {item["run_id"] for item in cli.json("runs", "list", *argv).json["items"]}
+
+    assert listed("--of-case", "IR-42") == {mine, ended, back}
+    assert listed("--expired") == set(), "it is not due yet"
+
+
+def test_runs_whose_claims_are_due(cli: Cli, claimed: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By the journal alone: claims that no journal here knows are none of its business."""
+    assert cli.json("runs", "list", "--expired").json["items"] == []
+    released = cli.json("untag-instances", "--expired", *IN_PROD, "--yes").json["run_id"]
+    assert cli.json("runs", "list", "--expired").json["items"] == []
+    undone = cli.json("runs", "undo", released, "--yes").json["run_id"]
+    (item,) = cli.json("runs", "list", "--expired").json["items"]
+    assert item["run_id"] == undone, "the undo set them again"
+    cli.json("untag-instances", "--expired", *IN_PROD, "--yes")
+    assert cli.json("runs", "list", "--expired").json["items"] == []
+
+
 def test_mistakes(cli: Cli) -> None:
     assert cli("untag-instances", "--of-case", "A", "--case", "B", *IN_PROD).code == 2
     assert cli("untag-instances", "--of-case", "not a case", *IN_PROD).code == 2

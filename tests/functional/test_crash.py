@@ -2,56 +2,29 @@
 
 from __future__ import annotations
 
-import itertools
+import errno
 import json
 import os
 import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from cado_ops.journal import Journal, read_run, seal
+from cado_ops.errors import LocalError
+from cado_ops.journal import Journal, read_run
 from cado_ops.sandbox import apply_environment
 from tests.functional.conftest import IN_PROD, Cli
+from tests.functional.power import PowerLoss, cut_off
 
 WEB = ("--filter", "tag:Name=web-*", *IN_PROD)
 TAG = ("tag-instances", *WEB, "--case", "IR-42", "--yes")
 UNTAG = ("untag-instances", *WEB, "--case", "IR-42", "--yes")
 # More records than any of the commands writes: the last ones are complete runs.
 STEPS = range(1, 10)
-
-
-class PowerLoss(BaseException):
-    """Ends everything at once, as kill -9 does: nothing more is written."""
-
-
-@pytest.fixture
-def lose_power(monkeypatch: pytest.MonkeyPatch) -> Callable[[int, bool], None]:
-    """Arms it: power is lost at the n-th record, before it is written, or half-way (torn)."""
-    write = Journal.write
-
-    def arm(step: int, torn: bool) -> None:
-        count = itertools.count(1)
-
-        def lossy(self: Journal, record: str, **fields: Any) -> None:
-            if next(count) == step:
-                monkeypatch.setattr(Journal, "write", write)
-                if torn:
-                    body = {"record": record, "n": self._lines + 1, "prev": self._head, **fields}
-                    line, _ = seal(body)
-                    assert self._fd is not None
-                    os.write(self._fd, line[: len(line) // 2])
-                raise PowerLoss
-            write(self, record, **fields)
-
-        monkeypatch.setattr(Journal, "write", lossy)
-
-    return arm
 
 
 def prepare(cli: Cli, command: str, tmp_path: Path) -> tuple[str, ...]:
@@ -67,16 +40,6 @@ def prepare(cli: Cli, command: str, tmp_path: Path) -> tuple[str, ...]:
         # By its id: there may be several runs of one second.
         return ("runs", "undo", cli.runs()[0].name.removesuffix(".jsonl"), "--yes")
     return UNTAG
-
-
-def cut_off(cli: Cli, argv: tuple[str, ...]) -> tuple[bool, Path | None]:
-    """Whether the command was cut off, and the file of the run that it began."""
-    known = set(cli.runs())
-    try:
-        cli.json(*argv)
-    except PowerLoss:
-        return True, next(iter(set(cli.runs()) - known), None)
-    return False, None
 
 
 @pytest.mark.parametrize("torn", [False, True], ids=["before", "torn"])
@@ -190,6 +153,89 @@ def test_what_somebody_else_did_meanwhile_is_left_alone(
     assert tags()["web-01"]["CadoResponseSSMEnabled"] == "False"
 
 
+def test_what_a_resume_decides_by_reading_is_journaled(
+    cli: Cli, sandbox: Any, aws: Any, ids: Any, lose_power: Any
+) -> None:
+    """Nothing is left to be done: changed by others, gone, tagged already. That is told, and the end of the run."""
+    lose_power(3, False)
+    _, path = cut_off(cli, TAG)
+    assert path is not None
+    known, ec2 = ids(), aws("222222222222", "eu-west-1")
+    ec2.create_tags(Resources=[known["web-01"]], Tags=[{"Key": "CadoResponseSSMEnabled", "Value": "False"}])
+    cli.json(*TAG[:1], known["web-02"], *TAG[3:])
+    for name in ("web-03", "web-04"):
+        sandbox.set_state("222222222222", "eu-west-1", known[name], "terminated")
+    name, cut = path.name.removesuffix(".jsonl"), path.read_bytes()
+    assert cli.json("runs", "resume", name, "--dry-run").code == 3
+    assert path.read_bytes() == cut
+    resumed = cli.json("runs", "resume", name, "--yes")
+    wanted = {"web-01": "drifted", "web-02": "unchanged", "web-03": "drifted", "web-04": "drifted"}
+    assert {name: item["outcome"] for name, item in resumed.items().items()} == wanted
+    shown = cli.json("runs", "show", name).items()
+    assert {name: item["outcome"] for name, item in shown.items()} == wanted
+    assert "terminated" in shown["web-03"]["warnings"][-1]
+    (listed,) = [item for item in cli.json("runs", "list").json["items"] if item["run_id"] == name]
+    assert (listed["status"], listed["changed"]) == ("partial", 0)
+    assert listed["finished"]
+    assert cli("runs", "show", name, "--verify").code == 0
+    content = path.read_bytes()
+    again = cli.json("runs", "resume", name, "--yes")
+    assert again.json["summary"]["drifted"] == 3
+    assert path.read_bytes() == content, "all is decided: the head on record stays the head"
+    assert cli.json("runs", "undo", name, "--yes").json["items"] == [], "nothing of it is the run's doing"
+
+
+def test_what_could_not_be_read_is_journaled_and_tried_by_the_next_resume(
+    cli: Cli, sandbox: Any, lose_power: Any
+) -> None:
+    lose_power(3, False)
+    _, path = cut_off(cli, TAG)
+    assert path is not None
+    sandbox.intercept = lambda request: (
+        request.error("UnauthorizedOperation", "You are not authorized to perform this operation.", 403)
+        if request.action == "DescribeInstances"
+        else None
+    )
+    assert cli.json("runs", "resume", "last", "--yes").json["summary"]["failed"] == 4
+    sandbox.intercept = None
+    assert {item["outcome"] for item in cli.json("runs", "show", "last").json["items"]} == {"failed"}
+    assert cli.json("runs", "list").json["items"][0]["status"] == "error"
+    assert cli.json("runs", "resume", "last", "--yes").json["summary"]["changed"] == 4
+
+
+def test_a_run_that_lost_only_its_end_gets_one(cli: Cli, sandbox: Any, tags: Any) -> None:
+    cli.json(*UNTAG[:3], *IN_PROD, "--yes")
+    (path,) = cli.runs()
+    lines = path.read_bytes().splitlines(keepends=True)
+    assert b'"record":"end"' in lines[-1]
+    path.write_bytes(b"".join(lines[:-1]))
+    before, content = tags(), path.read_bytes()
+    assert cli.json("runs", "resume", "last", "--dry-run").code == 0
+    assert path.read_bytes() == content, "not even that there is nothing to do"
+    resumed = cli.json("runs", "resume", "last", "--yes", "--max-changes", "0")
+    assert (resumed.code, resumed.json["status"]) == (0, "success"), "looking again is no change"
+    assert cli.json("runs", "list").json["items"][0]["status"] == "success"
+    assert tags() == before
+
+
+@pytest.mark.parametrize("answer", [("--dry-run",), ("--max-changes", "0", "--yes"), ()])
+def test_a_resume_that_is_not_carried_out_changes_nothing_on_disk(
+    cli: Cli, tags: Any, lose_power: Any, answer: tuple[str, ...]
+) -> None:
+    lose_power(4, True)
+    _, path = cut_off(cli, TAG)
+    assert path is not None
+    before, content = tags(), path.read_bytes()
+    assert not content.endswith(b"\n"), "its last line is torn"
+    result = cli.json("runs", "resume", "last", *answer)
+    assert result.code == (0 if answer == ("--dry-run",) else 4), result.out
+    assert "torn" in result.err
+    assert (path.read_bytes(), tags()) == (content, before)
+    assert [each.name for each in cli.journal.iterdir()] == [path.name]
+    assert cli.json("runs", "resume", "last", "--yes").code == 0
+    assert b'"record":"recovered"' in path.read_bytes()
+
+
 def test_a_resume_asks_again(cli: Cli, tags: Any, lose_power: Any) -> None:
     lose_power(3, False)
     cut_off(cli, TAG)
@@ -219,6 +265,52 @@ def test_expired_credentials_then_resume(cli: Cli, sandbox: Any, tags: Any) -> N
     resumed = cli.json("runs", "resume", cut.json["run_id"], "--yes")
     assert resumed.code == 0
     assert tags()["web-01"]["CadoResponseSSMEnabled"] == "True"
+
+
+def test_a_disk_that_fills_up_in_the_middle(
+    cli: Cli, sandbox: Any, tags: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Even the room that was held is used up: nothing more is begun, and the way on is named."""
+    write = os.write
+
+    def full(fd: int, data: bytes) -> int:
+        if data.startswith(b'{"record":'):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return write(fd, data)
+
+    sent: list[str] = []
+
+    def fill(request: Any) -> None:
+        if request.action == "CreateTags":
+            sent.append(request.action)
+            monkeypatch.setattr(os, "write", full)
+
+    sandbox.intercept = fill
+    cut = cli.json(*TAG)
+    error = cut.json["failures"][0]["error"]
+    assert (cut.code, sent) == (1, ["CreateTags"])
+    assert "changes may have been made" in error["message"]
+    assert error["hint"].endswith(f"cado-ops runs resume {cut.json['run_id']}")
+    still_full = cli.json("runs", "resume", "last", "--yes")
+    assert still_full.code == 1
+    assert "cado-ops runs resume" in still_full.json["failures"][0]["error"]["hint"]
+    sandbox.intercept = None
+    monkeypatch.setattr(os, "write", write)
+    assert cli.json("runs", "resume", "last", "--yes").json["summary"]["changed"] == 4
+    assert tags()["web-01"]["CadoResponseSSMEnabled"] == "True"
+    assert cli("runs", "show", "last", "--verify").code == 0
+
+
+def test_a_disk_without_room_for_the_plan_leaves_no_run(
+    cli: Cli, tags: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(self: Journal) -> None:
+        raise LocalError("No space left on device")
+
+    monkeypatch.setattr(Journal, "hold_room", full)
+    before = tags()
+    assert cli.json(*TAG).code == 1
+    assert (cli.json("runs", "list").json["items"], tags()) == ([], before)
 
 
 def test_an_interrupted_run_is_resumed(cli: Cli, sandbox: Any, tags: Any) -> None:

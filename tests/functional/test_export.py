@@ -41,8 +41,9 @@ def journal(cli: Cli, run_id: str, case: str | None = "IR-42", name: str = "web-
         "run", format_version=1, run_id=run_id, command="tag-instances", case=case, caller=caller,
         started="2026-11-23T17:45:01Z", items=1, argv=["tag-instances", "i-1"], roles={}, home_region="eu-west-1",
     )  # fmt: skip
-    before: dict[str, Any] = {"CadoResponseSSMEnabled": None, **more.pop("before", {})}
-    after = dict.fromkeys(before) | {"CadoResponseSSMEnabled": "True"}
+    after = more.pop("after", {})
+    before: dict[str, Any] = {"CadoResponseSSMEnabled": None, **dict.fromkeys(after), **more.pop("before", {})}
+    after = dict.fromkeys(before) | {"CadoResponseSSMEnabled": "True"} | after
     line: dict[str, Any] = {
         **PLACE, "instance_id": "i-1", "name": name, "state": "running", "action": "tag", "before": None,
         "after": "True", "claims": [], "outcome": "planned", "warnings": [], "error": None, "tags_before": before,
@@ -124,15 +125,42 @@ def test_all_runs_of_a_case_together_oldest_first(offline: Cli) -> None:
     assert TWO not in shown.text
 
 
-def test_a_run_for_nobody_that_changed_the_cases_claims_is_named(offline: Cli) -> None:
+def test_a_run_for_others_that_changed_the_cases_claims_is_part_of_it(offline: Cli) -> None:
     journal(offline, ONE)
     journal(offline, TWO, None, before={"cado-ops:case/IR-42": "-"})
     journal(offline, THREE, None, before={"cado-ops:case/IR-43": "-"})
     result = offline("runs", "export", "--of-case", "IR-42")
     assert result.code == 0
-    assert [about["run_id"] for about, _ in runs_in(result)] == [ONE]
-    assert f"warning: {TWO}, of no case, changed claims of IR-42" in result.err
+    assert [about["run_id"] for about, _ in runs_in(result)] == [ONE, TWO]
+    assert f"{TWO}, of no case, changed claims of IR-42" in result.err
+    listed = offline.json("runs", "list", "--of-case", "IR-42")
+    assert [item["run_id"] for item in listed.json["items"]] == [ONE, TWO]
     assert THREE not in result.err
+
+
+def test_runs_with_claims_that_are_due(offline: Cli) -> None:
+    past, future = "2020-01-01T00:00:00Z", "2098-01-01T00:00:00Z"
+    journal(offline, ONE, after={"cado-ops:case/IR-42": past})
+    journal(offline, TWO, "IR-43", after={"cado-ops:case/IR-43": past, "cado-ops:case/IR-44": future})
+    journal(offline, THREE, "IR-44")
+
+    def listed(*argv: str) -> list[str]:
+        return [item["run_id"] for item in offline.json("runs", "list", "--expired", *argv).json["items"]]
+
+    assert listed() == [ONE, TWO]
+    assert listed("--of-case", "IR-43") == [TWO]
+    assert listed("--of-case", "IR-44") == []
+    assert [about["run_id"] for about, _ in runs_in(offline("runs", "export", "--expired"))] == [ONE, TWO]
+    nothing = offline("runs", "export", "--expired", "--of-case", "IR-44")
+    assert (nothing.code, nothing.out) == (2, "")
+    assert "due" in nothing.err
+    assert offline("runs", "export", ONE, "--expired").code == 2
+    ended = journal(offline, "20261123T174509Z-aaaaa9", None, before={"cado-ops:case/IR-42": past})
+    assert listed() == [TWO], "a later run ended it"
+    ended.write_bytes(ended.read_bytes()[:-9] + b"edited!!\n")
+    told = offline("runs", "export", "--expired")
+    assert told.code == 3
+    assert f"{ended.name}: it was changed, so its claims are not known" in told.err
 
 
 @pytest.mark.parametrize("form", ["jsonl", "html"])
@@ -185,6 +213,51 @@ def test_a_run_whose_case_was_edited_away_is_missed(offline: Cli, edit: tuple[by
     assert result.code == 3
     assert [about["run_id"] for about, _ in runs_in(result)] == [ONE]
     assert f"{TWO}.jsonl: its first line was changed, so its case is not known" in result.err
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [
+        (b'"outcome":"changed"', b'"outcnme":"changed"'),
+        (b'"caller":{', b'"caller":7,"x":{'),
+        (b'"summary":{}', b'"summary":7'),
+        (b'"changes":[', b'"changes":[7,'),
+        (b'"format_version":1', b'"format_version":2'),
+    ],
+)
+@pytest.mark.parametrize("newer", [False, True])
+def test_one_bad_file_costs_no_other(offline: Cli, edit: tuple[bytes, bytes], newer: bool) -> None:
+    """What reads all journals warns of the bad one, and goes on."""
+    journal(offline, ONE)
+    bad = journal(offline, TWO)
+    assert edit[0] in bad.read_bytes()
+    bad.write_bytes(bad.read_bytes().replace(*edit))
+    if newer:
+        bad.unlink()
+        written = Journal(offline.journal, TWO)
+        written.write("run", format_version=2, run_id=TWO, command="new", case="IR-42")
+        written.close()
+    listed = offline.json("runs", "list")
+    assert listed.code == 0, listed.err
+    assert ONE in {item["run_id"] for item in listed.json["items"]}
+    assert f"{TWO}.jsonl" in listed.err
+    exported = offline("runs", "export", "--of-case", "IR-42")
+    assert exported.code == 3, "it may be a run of the case"
+    assert f"{TWO}.jsonl" in exported.err
+    assert (ONE, True) in [(about["run_id"], about["verified"]) for about, _ in runs_in(exported)]
+    if not newer:
+        assert offline.json("runs", "show", TWO).code == 0
+        assert offline.json("runs", "show", TWO, "--verify").code == 3
+
+
+def test_a_line_end_that_was_written_over_is_shown(offline: Cli) -> None:
+    path = journal(offline, ONE)
+    path.write_bytes(path.read_bytes()[:-1] + b"x")
+    assert offline("runs", "show", ONE, "--verify").code == 3
+    result = offline("runs", "export", ONE)
+    [(about, lines)] = runs_in(result)
+    assert (result.code, about["verified"], about["torn"]) == (3, False, None)
+    assert lines[-1] == path.read_bytes().splitlines()[-1]
 
 
 def test_what_was_done_stands_even_where_its_plan_was_edited_away(offline: Cli) -> None:
@@ -314,8 +387,8 @@ def test_out_where_nothing_can_be_written(offline: Cli, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("argv", "told"),
     [
-        ((), "either runs or --of-case"),
-        (("last", "--of-case", "IR-42"), "either runs or --of-case"),
+        ((), "either runs, or --of-case or --expired"),
+        (("last", "--of-case", "IR-42"), "either runs, or --of-case or --expired"),
         (("2030",), "there is no run '2030'"),
         (("2026",), "2 runs begin with"),
         (("--of-case", "IR-99"), "no run of the case IR-99"),

@@ -305,3 +305,23 @@ def test_aws_managed_keys_are_not_listed(cli: Cli, grants: Any) -> None:
     items = cli.json("kms", "list", *IN_PROD).json
     assert managed not in {item["key_arn"] for item in items["items"]}
     assert items["summary"]["keys"] == 4
+
+
+def test_the_list_is_written_while_it_is_read(cli: Cli, sandbox: Any) -> None:
+    """With ndjson no line waits for the last key, and none is kept."""
+    import io
+
+    out = io.StringIO()
+    written: list[int] = []
+
+    def watch(request: Any) -> Any:
+        if request.action == "ListGrants":
+            written.append(out.getvalue().count("\n"))
+        return None
+
+    sandbox.intercept = watch
+    everywhere = ("--account", f"{PROD},{STAGING}", "--region", f"{EU},{US},{DE}", *ROLE)
+    result = cli("kms", "list", *everywhere, "-o", "ndjson", "--max-concurrency", "1", stdout=out)
+    assert result.code == 0
+    assert written == sorted(written)
+    assert 0 < written[len(written) // 2] < written[-1] < len(result.lines)

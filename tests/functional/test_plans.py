@@ -119,6 +119,26 @@ def test_drift_is_told_item_by_item(cli: Cli, plan: Path, aws: Any, ids: Any, ta
     assert tags()["web-01"][key] == "False"
 
 
+def test_a_dry_run_of_an_old_plan_tells_what_drifted(cli: Cli, plan: Path, aws: Any, ids: Any, tags: Any) -> None:
+    """As apply would say it; of a plan that is fresh, it is not read again."""
+    known, key = ids(), "CadoResponseSSMEnabled"
+    aws(PROD, EU).create_tags(Resources=[known["web-01"]], Tags=[{"Key": key, "Value": "False"}])
+    cli.json("tag-instances", known["web-02"], *IN_PROD, "--case", "IR-42", "--yes")
+    before = tags()
+    fresh = cli.json("apply", str(plan), "--dry-run")
+    assert (fresh.code, fresh.json["summary"]["allowed"]) == (0, 4)
+    old = datetime.now(UTC) - timedelta(seconds=61)
+    reseal(plan, created=f"{old:%Y-%m-%dT%H:%M:%SZ}")
+    dry = cli.json("apply", str(plan), "--dry-run")
+    assert {name: item["outcome"] for name, item in dry.items().items() if item["action"] != "none"} == {
+        "web-01": "drifted", "web-02": "unchanged", "web-03": "allowed", "web-04": "allowed",
+    }  # fmt: skip
+    assert (dry.code, dry.json["status"], dry.json["run_id"]) == (3, "partial", None)
+    assert tags() == before
+    applied = cli.json("apply", str(plan), "--yes")
+    assert applied.items()["web-01"]["outcome"] == "drifted"
+
+
 def test_a_fresh_plan_needs_no_second_reading(cli: Cli, plan: Path, sandbox: Any) -> None:
     sandbox.calls.clear()
     cli.json("apply", str(plan), "--yes")

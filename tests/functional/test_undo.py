@@ -6,6 +6,10 @@ from typing import Any
 
 import pytest
 
+from cado_ops.journal import Journal, read_run
+from cado_ops.model import ErrorInfo
+from cado_ops.plan.change import from_record
+from cado_ops.plan.undo import undo_unread
 from tests.functional.conftest import EU, IN_PROD, PROD, ROLE, STAGING, Cli, Terminal
 
 ALL_PROD = ("--filter", "tag:Env=prod", *IN_PROD, "--yes")
@@ -132,6 +136,134 @@ def test_an_account_that_cannot_be_read_is_a_failure(cli: Cli, sandbox: Any) -> 
     assert {item["outcome"] for item in result.json["items"] if item["account"] == PROD} == {"changed"}
 
 
+def test_an_undo_that_could_not_read_an_account_is_resumed_to_reach_it(cli: Cli, sandbox: Any, tags: Any) -> None:
+    before = tags(STAGING)
+    where = ("--account", f"{PROD},{STAGING}", "--region", EU, *ROLE, "--yes")
+    cli.json("tag-instances", "--filter", "tag:Team=web", *where, "--case", "IR-42")
+
+    def deny(request: Any) -> Any:
+        if request.action == "AssumeRole" and STAGING in request.params["RoleArn"]:
+            return request.error("AccessDenied", "User: x is not authorized to perform: sts:AssumeRole", 403)
+        return None
+
+    sandbox.intercept = deny
+    cut = undo(cli)
+    unread = [item for item in cut.json["items"] if item["account"] == STAGING]
+    assert {item["outcome"] for item in unread} == {"failed"}
+    assert ("True", None) in {(item["before"], item["after"]) for item in unread}, "what the undo is about"
+    run_id = cut.json["run_id"]
+    sandbox.intercept = None
+    # Meanwhile another case came: what the undo wanted is planned from what is read now.
+    cli.json("tag-instances", "--filter", "tag:Team=web", *where, "--case", "IR-43")
+    dry = cli.json("runs", "resume", run_id, "--dry-run")
+    assert dry.json["summary"]["allowed"] == len(unread)
+    resumed = cli.json("runs", "resume", run_id, "--yes")
+    assert resumed.code == 0, resumed.out
+    assert resumed.json["run_id"] == run_id
+    assert {item["action"] for item in resumed.json["items"] if item["account"] == STAGING} == {"release"}
+    shown = cli.json("runs", "show", run_id).json["items"]
+    assert {(item["action"], item["outcome"]) for item in shown if item["account"] == STAGING} == {
+        ("release", "changed")
+    }
+    assert cli("runs", "show", run_id, "--verify").code == 0
+    assert not [name for name, pairs in tags(STAGING).items() if CLAIM in pairs]
+    cli.json("untag-instances", "--all", *where, "--case", "IR-43")
+    assert tags(STAGING) == before
+
+
+class TestUndoneBefore:
+    """What an undo put back is no longer the run's, however much alike what somebody else then set."""
+
+    WEB = ("--filter", "tag:Name=web-01,web-02", *IN_PROD, "--yes")
+
+    def test_somebody_elses_identical_tag_stays(self, cli: Cli, tags: Any) -> None:
+        first = cli.json("tag-instances", *self.WEB).json["run_id"]
+        put_back = undo(cli, run=first).json["run_id"]
+        cli.json("tag-instances", "--filter", "tag:Name=web-01", *IN_PROD, "--yes")
+        again = undo(cli, run=first)
+        assert {name: item["outcome"] for name, item in again.items().items()} == {
+            "web-01": "skipped", "web-02": "unchanged",
+        }  # fmt: skip
+        assert all(put_back in item["warnings"][0] for item in again.json["items"])
+        assert (again.code, again.json["run_id"]) == (0, None)
+        assert tags()["web-01"]["CadoResponseSSMEnabled"] == "True"
+
+    def test_what_the_undo_could_not_reach_is_undone_all_the_same(
+        self, cli: Cli, sandbox: Any, tags: Any, ids: Any
+    ) -> None:
+        first = cli.json("tag-instances", *self.WEB).json["run_id"]
+        web_02 = ids()["web-02"]
+        sandbox.intercept = lambda request: (
+            request.error("UnauthorizedOperation", "You are not authorized to perform this operation.", 403)
+            if request.action == "DeleteTags" and web_02 in request.params.values()
+            else None
+        )
+        assert {name: item["outcome"] for name, item in undo(cli, run=first).items().items()} == {
+            "web-01": "changed", "web-02": "failed",
+        }  # fmt: skip
+        sandbox.intercept = None
+        cli.json("tag-instances", "--filter", "tag:Name=web-01", *IN_PROD, "--yes")
+        assert {name: item["outcome"] for name, item in undo(cli, run=first).items().items()} == {
+            "web-01": "skipped", "web-02": "changed",
+        }  # fmt: skip
+        assert tags()["web-01"]["CadoResponseSSMEnabled"] == "True"
+        assert "CadoResponseSSMEnabled" not in tags()["web-02"]
+
+    def test_an_undo_that_is_resumed_knows_the_others(self, cli: Cli, sandbox: Any, tags: Any) -> None:
+        """What it could not read was put back by another undo meanwhile, and set again by somebody."""
+        first = cli.json("tag-instances", *self.WEB).json["run_id"]
+        sandbox.intercept = lambda request: (
+            request.error("UnauthorizedOperation", "You are not authorized to perform this operation.", 403)
+            if request.action == "DescribeInstances"
+            else None
+        )
+        assert cli.json("runs", "undo", first, "--yes").json["run_id"] is None, "nothing could be done at all"
+        sandbox.intercept = None
+        (path,) = cli.runs()
+        # The same undo as of a run of two accounts, of which only one was read.
+        unread = self.unread_undo(cli, path)
+        assert undo(cli, run=first).code == 0
+        cli.json("tag-instances", *self.WEB)
+        resumed = cli.json("runs", "resume", unread, "--yes")
+        assert {item["outcome"] for item in resumed.json["items"]} == {"skipped"}
+        assert tags()["web-01"]["CadoResponseSSMEnabled"] == "True"
+
+    @staticmethod
+    def unread_undo(cli: Cli, path: Any) -> str:
+        """An undo that was cut off right after its plan, having read nothing."""
+        run = read_run(path)
+        run_id = f"{run.run_id[:-6]}ffffff"
+        journal = Journal(cli.journal, run_id)
+        of_the_line = ("record", "n", "at", "prev", "hash")
+        header = {key: value for key, value in run.header.items() if key not in of_the_line}
+        journal.write("run", **header | {"run_id": run_id, "command": "runs undo", "undoes": run.run_id})
+        error = ErrorInfo("AccessDenied", "words")
+        changes = [undo_unread(from_record(line), error).as_record() for line in run.plan]
+        journal.write("plan", account=PROD, region=EU, changes=changes)
+        journal.close()
+        return run_id
+
+    def test_an_undo_that_was_undone_does_not_count(self, cli: Cli, tags: Any) -> None:
+        before = tags()
+        first = cli.json("tag-instances", *self.WEB).json["run_id"]
+        put_back = undo(cli, run=first).json["run_id"]
+        assert undo(cli, run=put_back).code == 0
+        again = undo(cli, run=first)
+        assert {item["outcome"] for item in again.json["items"]} == {"changed"}
+        assert tags() == before
+
+    def test_an_undo_that_was_edited_is_not_believed(self, cli: Cli, tags: Any) -> None:
+        first = cli.json("tag-instances", *self.WEB).json["run_id"]
+        put_back = undo(cli, run=first).json["run_id"]
+        cli.json("tag-instances", *self.WEB)
+        path = cli.journal / f"{put_back}.jsonl"
+        path.write_bytes(path.read_bytes().replace(b'"outcome":"changed"', b'"outcome":"failed!"'))
+        refused = undo(cli, run=first)
+        assert (refused.code, refused.json["status"]) == (4, "refused")
+        assert put_back in refused.json["failures"][0]["error"]["message"]
+        assert tags()["web-01"]["CadoResponseSSMEnabled"] == "True"
+
+
 def test_a_terminated_instance_has_nothing_to_put_back(cli: Cli, sandbox: Any, ids: Any) -> None:
     cli.json("tag-instances", "--filter", "tag:Name=web-01,web-02", *IN_PROD, "--yes")
     sandbox.set_state(PROD, EU, ids()["web-01"], "terminated")
@@ -172,6 +304,19 @@ def test_an_edited_journal_is_not_acted_on(cli: Cli, tags: Any) -> None:
     for command in ("undo", "resume"):
         result = cli.json("runs", command, "last", "--yes")
         assert (result.code, result.json["status"]) == (4, "refused")
+    assert tags()["web-04"]["CadoResponseSSMEnabled"] == "True"
+
+
+@pytest.mark.parametrize("command", ["undo", "resume"])
+def test_a_journal_that_others_may_write_to_is_not_acted_on(cli: Cli, tags: Any, command: str) -> None:
+    cli.json("tag-instances", "--filter", "tag:Name=web-04", *IN_PROD, "--yes")
+    (path,) = cli.runs()
+    for which, mode in ((path, 0o660), (cli.journal, 0o777)):
+        which.chmod(mode)
+        result = cli.json("runs", command, "last", "--yes")
+        assert (result.code, result.json["status"]) == (4, "refused")
+        assert "chmod" in result.json["failures"][0]["error"]["hint"]
+        which.chmod(0o700)
     assert tags()["web-04"]["CadoResponseSSMEnabled"] == "True"
 
 

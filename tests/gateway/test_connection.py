@@ -296,9 +296,27 @@ class TestCaller:
         endpoint = connection.identify().endpoint
         assert (endpoint.rstrip("/") if endpoint else None) == shown
 
-    @pytest.mark.parametrize("name", ["AWS_ENDPOINT_URL_STS", "AWS_ENDPOINT_URL_EC2"])
-    def test_one_foreign_service_is_enough(self, parts: Parts, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
-        monkeypatch.setenv(name, "http://127.0.0.1:5000")
+    @pytest.mark.parametrize("service", ["STS", "EC2", "KMS", "IAM"])
+    def test_one_foreign_service_is_enough(
+        self, parts: Parts, monkeypatch: pytest.MonkeyPatch, service: str
+    ) -> None:
+        monkeypatch.setenv(f"AWS_ENDPOINT_URL_{service}", "http://127.0.0.1:5000")
+        assert parts.connect(identify=False).identify().endpoint == "http://127.0.0.1:5000"
+
+    def test_one_that_is_ignored_is_not_shown(self, parts: Parts, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("AWS_ENDPOINT_URL_KMS", "http://127.0.0.1:5000")
+        monkeypatch.setenv("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "true")
+        assert parts.connect(identify=False).identify().endpoint is None
+
+    @pytest.mark.parametrize("service", ["sts", "kms"])
+    def test_a_foreign_service_of_the_profile(
+        self, parts: Parts, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, service: str
+    ) -> None:
+        file = tmp_path / "config"
+        file.write_text(
+            f"[default]\nservices = mine\n[services mine]\n{service} =\n  endpoint_url = http://127.0.0.1:5000\n"
+        )
+        monkeypatch.setenv("AWS_CONFIG_FILE", str(file))
         assert parts.connect(identify=False).identify().endpoint == "http://127.0.0.1:5000"
 
     @pytest.mark.parametrize("url", ["nonsense", "ftp//x"])

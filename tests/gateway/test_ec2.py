@@ -10,7 +10,7 @@ from cado_ops.aws.connection import Connection
 from cado_ops.aws.ec2 import Ec2, ids_named_missing
 from cado_ops.errors import AwsError, Kind
 from cado_ops.filters import Filter
-from cado_ops.model import CLAIM_PREFIX, SSM_TAG, Cell, Instance
+from cado_ops.model import CLAIM_PREFIX, SSM_TAG, Cell, Instance, Volume
 from tests.gateway.fake_aws import Request, Wire, ec2_error, xml
 
 PLACE = ("222222222222", "eu-west-1")
@@ -280,3 +280,93 @@ NOT_FOUND = "InvalidInstanceID.NotFound"
 )
 def test_ids_named_missing(code: str, message: str, expected: list[str]) -> None:
     assert ids_named_missing(AwsError(code, message)) == expected
+
+
+KEY = "arn:aws:kms:eu-west-1:222222222222:key/1234abcd-12ab-34cd-56ef-1234567890ab"
+
+
+def disk(kind: str, each: str, *, key: str = "", encrypted: str = "", attached: tuple[str, ...] = ()) -> str:
+    held = "".join(f"<item><instanceId>{one}</instanceId></item>" for one in attached)
+    return (
+        f"<item><{kind}Id>{each}</{kind}Id>"
+        + (f"<encrypted>{encrypted}</encrypted>" if encrypted else "")
+        + (f"<kmsKeyId>{key}</kmsKeyId>" if key else "")
+        + (f"<attachmentSet>{held}</attachmentSet>" if attached else "")
+        + "</item>"
+    )
+
+
+def disks_page(kind: str, *disks: str, token: str = "") -> Any:
+    action = f"Describe{kind.title()}s"
+    return xml(action, f"<{kind}Set>{''.join(disks)}</{kind}Set>{_next(token)}")
+
+
+class TestDisks:
+    @pytest.mark.parametrize("name", ["volume-id", "attachment.instance-id"])
+    def test_volumes_are_asked_for_by_a_filter(self, wire: Wire, ec2: Ec2, name: str) -> None:
+        """As ids, one that is not there would fail the whole call."""
+        wire.reply("DescribeVolumes", disks_page("volume"))
+        assert list(ec2.volumes(CELL, Filter(name, ("a", "b")))) == []
+        assert only(wire, "DescribeVolumes").parameters == {
+            "MaxResults": "1000",
+            "Filter.1.Name": name,
+            "Filter.1.Value.1": "a",
+            "Filter.1.Value.2": "b",
+        }
+
+    def test_snapshots_are_asked_for_by_a_filter_those_of_others_too(self, wire: Wire, ec2: Ec2) -> None:
+        wire.reply("DescribeSnapshots", disks_page("snapshot"))
+        assert list(ec2.snapshots(CELL, Filter("snapshot-id", ("snap-1",)))) == []
+        assert only(wire, "DescribeSnapshots").parameters == {
+            "MaxResults": "1000",
+            "Filter.1.Name": "snapshot-id",
+            "Filter.1.Value.1": "snap-1",
+        }
+
+    def test_what_is_kept_of_volumes_page_by_page(self, wire: Wire, ec2: Ec2) -> None:
+        wire.reply(
+            "DescribeVolumes",
+            disks_page(
+                "volume", disk("volume", "vol-1", encrypted="true", key=KEY, attached=("i-1", "i-2")), token="a"
+            ),
+            disks_page("volume", token="b"),
+            disks_page(
+                "volume",
+                disk("volume", "vol-2", encrypted="false"),
+                disk("volume", "vol-3"),
+                disk("volume", "vol-4", encrypted="false", key=KEY),
+            ),
+        )
+        assert list(ec2.volumes(CELL, Filter("volume-id", ("x",)))) == [
+            Volume("vol-1", KEY, ("i-1", "i-2")),
+            Volume("vol-2", None),
+            Volume("vol-3", None),
+            Volume("vol-4", None),
+        ]
+        assert [request.parameters.get("NextToken") for request in wire.of("DescribeVolumes")] == [None, "a", "b"]
+
+    def test_what_is_kept_of_snapshots(self, wire: Wire, ec2: Ec2) -> None:
+        wire.reply(
+            "DescribeSnapshots",
+            disks_page(
+                "snapshot", disk("snapshot", "snap-1", encrypted="true", key=KEY), disk("snapshot", "snap-2")
+            ),
+        )
+        found = list(ec2.snapshots(CELL, Filter("snapshot-id", ("x",))))
+        assert found == [Volume("snap-1", KEY), Volume("snap-2", None)]
+
+    @pytest.mark.parametrize("kind", ["volume", "snapshot"])
+    def test_one_that_is_encrypted_and_names_no_key_is_not_taken_for_a_plain_one(
+        self, wire: Wire, ec2: Ec2, kind: str
+    ) -> None:
+        wire.reply(f"Describe{kind.title()}s", disks_page(kind, disk(kind, "x-1", encrypted="true")))
+        read = ec2.volumes if kind == "volume" else ec2.snapshots
+        with pytest.raises(AwsError) as caught:
+            list(read(CELL, Filter(f"{kind}-id", ("x-1",))))
+        assert caught.value.code == "MalformedResponse"
+
+    def test_an_error_is_never_an_empty_answer(self, wire: Wire, ec2: Ec2) -> None:
+        wire.reply("DescribeVolumes", ec2_error("UnauthorizedOperation", status=403))
+        with pytest.raises(AwsError) as caught:
+            list(ec2.volumes(CELL, Filter("volume-id", ("x",))))
+        assert caught.value.kind is Kind.DENIED

@@ -202,6 +202,15 @@ def test_a_denial_names_the_permission(service: str, action: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("action", "by_key"), [("CreateGrant", True), ("ListKeys", False), ("ListRetirableGrants", False)]
+)
+def test_a_denial_points_at_the_key_policy_where_there_is_a_key(action: str, by_key: bool) -> None:
+    error = client_error("AccessDeniedException")
+    hint = translate(error, action, service="kms", profile=None, account=None).hint
+    assert ("key's policy" in (hint or "")) is by_key
+
+
+@pytest.mark.parametrize(
     ("error", "code"),
     [
         (client_error("InternalError", status=500), "InternalError"),

@@ -605,3 +605,21 @@ class TestDryRun:
         dry_run_cell(there, CELL, there.plan(UntagWish()))  # type: ignore[arg-type]
         assert there.steps() == ["DeleteTags"]
         assert there.tags_of == {"i-0": SSM}
+
+    def test_a_stale_plan_is_read_again_first(self) -> None:
+        """It must not be said to be allowed where applying it would find it drifted."""
+        there = World({"i-1": {}, "i-2": {}, "i-3": {}, "i-4": {}})
+        changes = there.plan()
+        there.tags_of["i-1"] = {SSM_TAG: "False"}
+        there.tags_of["i-2"] = dict(SSM)
+        there.states["i-3"] = "terminated"
+        ended = {each.instance_id: each for each in dry_run_cell(there, CELL, changes, stale=True)}  # type: ignore[arg-type]
+        assert [str(ended[each].outcome) for each in ended] == ["drifted", "unchanged", "drifted", "allowed"]
+        assert there.log == [("DescribeInstances", ["i-1", "i-2", "i-3", "i-4"]), ("CreateTags", ["i-4"])]
+
+    def test_a_stale_plan_that_cannot_be_read_again_is_not_asked_about(self) -> None:
+        there = World({"i-1": {}})
+        there.faults["DescribeInstances"] = [DENIED]
+        [ended] = dry_run_cell(there, CELL, there.plan(), stale=True)  # type: ignore[arg-type]
+        assert (ended.outcome, ended.error and ended.error.code) == (Outcome.FAILED, DENIED.code)
+        assert there.steps() == ["DescribeInstances"]

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from cado_ops import arns
 from cado_ops.errors import UsageError
-from cado_ops.model import InstanceRef
+from cado_ops.model import Cell, InstanceRef, Kind, ResourceRef
 
 ID = "i-0123456789abcdef0"
 ACCOUNT = "111111111111"
@@ -26,6 +26,11 @@ READERS: list[Callable[[str, str], Any]] = [
     arns.parse_source_identity,
     arns.parse_case,
     arns.parse_ou_id,
+    arns.parse_key,
+    arns.parse_grant_id,
+    arns.parse_principal,
+    lambda text, where: arns.parse_disk(text, Kind.VOLUME, where),
+    lambda text, where: arns.parse_disk(text, Kind.SNAPSHOT, where),
 ]
 
 
@@ -210,6 +215,176 @@ def test_words(reader: Callable[[str, str], str], good: list[str], bad: list[str
     assert [reader(text, "--here") for text in good] == good
     for text in bad:
         refused(reader, text)
+
+
+KEY = "1234abcd-12ab-34cd-56ef-1234567890ab"
+MRK = "mrk-1234abcd12ab34cd56ef1234567890ab"
+IN_KMS = f"arn:aws:kms:eu-west-1:{ACCOUNT}"
+HERE = (ACCOUNT, "eu-west-1")
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (KEY, ResourceRef(Kind.KEY, KEY)),
+        (MRK, ResourceRef(Kind.KEY, MRK)),
+        ("alias/prod/ebs_1-x", ResourceRef(Kind.KEY, "alias/prod/ebs_1-x")),
+        ("alias/aws/ebs", ResourceRef(Kind.KEY, "alias/aws/ebs")),
+        ("alias/" + "x" * 250, ResourceRef(Kind.KEY, "alias/" + "x" * 250)),
+        (f"{IN_KMS}:key/{KEY}", ResourceRef(Kind.KEY, KEY, *HERE)),
+        (f"{IN_KMS}:key/{MRK}", ResourceRef(Kind.KEY, MRK, *HERE)),
+        (f"{IN_KMS}:alias/prod", ResourceRef(Kind.KEY, "alias/prod", *HERE)),
+        (
+            f"arn:aws-us-gov:kms:us-gov-west-1:{ACCOUNT}:key/{KEY}",
+            ResourceRef(Kind.KEY, KEY, ACCOUNT, "us-gov-west-1"),
+        ),
+    ],
+)
+def test_key(text: str, expected: ResourceRef) -> None:
+    key = arns.parse_key(text, "--key")
+    assert key == expected
+    assert key.partition == (text.split(":")[1] if text.startswith("arn:") else None)
+
+
+@pytest.mark.parametrize(
+    ("text", "hint"),
+    [
+        ("", ""),
+        ("prod", "alias/prod"),
+        (KEY[:-1], f"alias/{KEY[:-1]}"),
+        (KEY.upper(), ""),
+        (KEY + "\n", ""),
+        ("alias/", ""),
+        ("alias/" + "x" * 251, ""),
+        ("alias/a b", ""),
+        ("alias/é", ""),
+        (f"{IN_KMS}:key/*", ""),
+        (f"{IN_KMS}:key/prod", ""),
+        (f"{IN_KMS}:key/{KEY}/x", ""),
+        (f"arn:aws:kms::{ACCOUNT}:key/{KEY}", ""),
+        (f"arn:aws:kms:eu-west-1::key/{KEY}", ""),
+        (f"arn:aws:s3:eu-west-1:{ACCOUNT}:key/{KEY}", ""),
+        (f"arn:aws:iam::{ACCOUNT}:role/X", ""),
+    ],
+)
+def test_no_key(text: str, hint: str) -> None:
+    assert hint in (refused(arns.parse_key, text).hint or "")
+
+
+VOLUME, SNAPSHOT = "vol-0123456789abcdef0", "snap-0123456789abcdef0"
+IN_EC2 = f"arn:aws:ec2:eu-west-1:{ACCOUNT}"
+
+
+@pytest.mark.parametrize(
+    ("text", "kind", "expected"),
+    [
+        (VOLUME, Kind.VOLUME, ResourceRef(Kind.VOLUME, VOLUME)),
+        ("vol-12345678", Kind.VOLUME, ResourceRef(Kind.VOLUME, "vol-12345678")),
+        (SNAPSHOT, Kind.SNAPSHOT, ResourceRef(Kind.SNAPSHOT, SNAPSHOT)),
+        (f"{IN_EC2}:volume/{VOLUME}", Kind.VOLUME, ResourceRef(Kind.VOLUME, VOLUME, *HERE)),
+        (f"{IN_EC2}:snapshot/{SNAPSHOT}", Kind.SNAPSHOT, ResourceRef(Kind.SNAPSHOT, SNAPSHOT, *HERE)),
+        (
+            f"arn:aws:ec2:eu-west-1::snapshot/{SNAPSHOT}",
+            Kind.SNAPSHOT,
+            ResourceRef(Kind.SNAPSHOT, SNAPSHOT, None, "eu-west-1"),
+        ),
+    ],
+)
+def test_disk(text: str, kind: Kind, expected: ResourceRef) -> None:
+    disk = arns.parse_disk(text, kind, "--here")
+    assert disk == expected
+    assert disk.partition == ("aws" if text.startswith("arn:") else None)
+
+
+@pytest.mark.parametrize(
+    ("text", "kind", "hint"),
+    [
+        ("", Kind.VOLUME, ""),
+        (SNAPSHOT, Kind.VOLUME, "--snapshot-id"),
+        (VOLUME, Kind.SNAPSHOT, "--volume-id"),
+        (ID, Kind.VOLUME, "--instance-id"),
+        ("vol-xyz", Kind.VOLUME, ""),
+        ("vol-123456789", Kind.VOLUME, ""),
+        (VOLUME.upper(), Kind.VOLUME, ""),
+        (VOLUME + "\n", Kind.VOLUME, ""),
+        (f"{IN_EC2}:volume/{VOLUME}", Kind.SNAPSHOT, ""),
+        (f"{IN_EC2}:snapshot/{VOLUME}", Kind.SNAPSHOT, ""),
+        (f"{IN_EC2}:volume/*", Kind.VOLUME, ""),
+        (f"arn:aws:ec2::{ACCOUNT}:volume/{VOLUME}", Kind.VOLUME, ""),
+    ],
+)
+def test_no_disk(text: str, kind: Kind, hint: str) -> None:
+    error = refused(lambda text, where: arns.parse_disk(text, kind, where), text)
+    assert hint in (error.hint or "")
+    assert f"is no {kind}" in error.message
+
+
+@pytest.mark.parametrize(
+    ("ref", "cell", "expected"),
+    [
+        (ResourceRef(Kind.KEY, KEY), Cell(*HERE), True),
+        (ResourceRef(Kind.KEY, KEY, *HERE), Cell(*HERE), True),
+        (ResourceRef(Kind.KEY, KEY, *HERE), Cell(ACCOUNT, "us-east-1"), False),
+        (ResourceRef(Kind.KEY, KEY, *HERE), Cell("2" * 12, "eu-west-1"), False),
+        (ResourceRef(Kind.SNAPSHOT, SNAPSHOT, None, "eu-west-1"), Cell("2" * 12, "eu-west-1"), True),
+        (ResourceRef(Kind.SNAPSHOT, SNAPSHOT, None, "eu-west-1"), Cell(ACCOUNT, "us-east-1"), False),
+    ],
+)
+def test_where_a_resource_may_be(ref: ResourceRef, cell: Cell, expected: bool) -> None:
+    assert ref.may_be_in(cell) is expected
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"arn:aws:iam::{ACCOUNT}:role/CadoOps",
+        f"arn:aws-cn:iam::{ACCOUNT}:role/ir/CadoOps",
+        f"arn:aws:iam::{ACCOUNT}:user/me",
+        f"arn:aws:iam::{ACCOUNT}:user/ir/me@example.com",
+    ],
+)
+def test_principal(text: str) -> None:
+    assert arns.parse_principal(text, "--grantee") == text
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "CadoOps",
+        ACCOUNT,
+        "*",
+        f"arn:aws:iam::{ACCOUNT}:root",
+        f"arn:aws:iam::{ACCOUNT}:user/",
+        f"arn:aws:iam::{ACCOUNT}:user/a b",
+        f"arn:aws:iam::{ACCOUNT}:group/x",
+        "arn:aws:iam:::user/me",
+        f"arn:aws:sts::{ACCOUNT}:assumed-role/CadoOps/me",
+        "ec2.amazonaws.com",
+        "AROA0123456789ABCDEFG",
+    ],
+)
+def test_no_principal(text: str) -> None:
+    refused(arns.parse_principal, text)
+
+
+def test_hints_of_a_principal_name_no_option_that_is_not_there() -> None:
+    session = refused(arns.parse_principal, f"arn:aws:sts::{ACCOUNT}:assumed-role/CadoOps/me")
+    assert f"arn:aws:iam::{ACCOUNT}:role/CadoOps" in (session.hint or "")
+    assert "--role-name" not in (refused(arns.parse_principal, "CadoOps").hint or "")
+
+
+@pytest.mark.parametrize("text", ["0123456789abcdef" * 4, "01234567", "0123456789ab"])
+def test_grant_id(text: str) -> None:
+    assert arns.parse_grant_id(text, "GRANT_ID") == text
+    assert arns.parse_grant_id(text + "…", "GRANT_ID") == text, "as tables cut it"
+
+
+@pytest.mark.parametrize(
+    "text", ["", "0123456", "0" * 65, "0123456789ABCDEF" * 4, "0" * 64 + "\n", "g" * 64, " " + "0" * 64, "…"]
+)
+def test_no_grant_id(text: str) -> None:
+    refused(arns.parse_grant_id, text)
 
 
 @pytest.mark.parametrize(

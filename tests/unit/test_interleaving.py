@@ -410,6 +410,23 @@ class TestOtherCommands:
             responders = [Responder("expired", [untag_expired]), Responder(other, [command])]
             assert ended_elsewhere(tags, responders) == [], shown(tags)
 
+    @pytest.mark.parametrize(("value", "due"), [(None, None), *product((None, "true", "False"), [LATE])])
+    @pytest.mark.parametrize("ending", ["expired", "all"])
+    def test_a_claim_without_its_tag_is_tagged_again_while_it_is_ended(
+        self, value: str | None, ending: str, due: datetime | None
+    ) -> None:
+        """What a run does not leave behind: the tag comes with the claim that it is for, or not at all.
+
+        With a near miss, and the claim not prolonged, the tag may be left without the claim: the removal names the
+        near miss, and nothing tells the ``True`` that took its place from one that was set without any case.
+        """
+        command = untag_expired if ending == "expired" else untag(None, overwrite=True)
+        ssm = {} if value is None else {SSM_TAG: value}
+        again: Planner = lambda each: plan_tag(each, TagWish("A", due, overwrite=True))  # noqa: E731
+        responders = [Responder("ends", [command]), Responder("again", [again])]
+        for end in all_ends(frozen({"i-0": ssm | {claim("A"): EARLY_TEXT}}), responders):
+            assert (end.tags().get(SSM_TAG) == "True") is bool(cases_in(end.tags())), end
+
     @pytest.mark.parametrize("case", ["A", "B"])
     @pytest.mark.parametrize("kind", KINDS)
     @pytest.mark.parametrize("overwrite", [False, True])

@@ -19,7 +19,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cado_ops.errors import LocalError, RefusedError, UsageError
-from cado_ops.journal import Journal, find_run, is_open, new_run_id, read_run, run_files, seal, unseal
+from cado_ops.journal import (
+    Journal,
+    RunRecord,
+    check_private,
+    find_run,
+    is_open,
+    new_run_id,
+    read_run,
+    read_runs,
+    run_files,
+    seal,
+    unseal,
+)
+from cado_ops.journal.write import RESERVED_BYTES
 
 RUN = "20261123T174501Z-7f3a9c"
 PLACE = {"account": "1" * 12, "region": "eu-west-1"}
@@ -33,7 +46,8 @@ def result(outcome: str) -> dict[str, Any]:
 def write_run(folder: Path, run_id: str = RUN, *, end: bool = True) -> Path:
     journal = Journal(folder, run_id)
     journal.write("run", format_version=1, run_id=run_id, command="tag-instances", case="IR-42")
-    journal.write("plan", **PLACE, changes=[{"instance_id": "i-1", "name": "größe"}, {"instance_id": "i-2"}])
+    changes = [{"instance_id": "i-1", "name": "größe", **PLACE}, {"instance_id": "i-2", **PLACE}]
+    journal.write("plan", **PLACE, changes=changes)
     journal.write("failure", failure={"account": "2" * 12, "stage": "observe"})
     journal.write("intent", **PLACE, call="CreateTags", tags={"a": "1"}, ids=["i-1", "i-2"])
     journal.write("outcome", **PLACE, results={"i-1": result("changed")})
@@ -140,17 +154,86 @@ def whole() -> Iterator[bytes]:
 
 
 class TestTampering:
-    def reread(self, content: bytes) -> list[str]:
+    def run_of(self, content: bytes) -> RunRecord:
         with tempfile.TemporaryDirectory() as name:
             path = Path(name) / f"{RUN}.jsonl"
             path.write_bytes(content)
-            return read_run(path).problems
+            return read_run(path)
+
+    def reread(self, content: bytes) -> list[str]:
+        return self.run_of(content).problems
 
     @given(data=st.data())
-    def test_any_changed_byte_is_found(self, whole: bytes, data: st.DataObject) -> None:
+    def test_any_changed_byte_is_an_edit(self, whole: bytes, data: st.DataObject) -> None:
+        """An edit, and no torn line: that would be believed."""
         at = data.draw(st.integers(0, len(whole) - 1))
         byte = data.draw(st.integers(0, 255).filter(lambda byte: byte != whole[at]))
-        assert self.reread(whole[:at] + bytes([byte]) + whole[at + 1 :])
+        assert self.run_of(whole[:at] + bytes([byte]) + whole[at + 1 :]).edits
+
+    def test_each_single_byte_counts(self, whole: bytes) -> None:
+        for at, byte in enumerate(whole):
+            run = self.run_of(whole[:at] + bytes([byte ^ 1]) + whole[at + 1 :])
+            assert run.edits, f"byte {at}"
+            assert not run.torn
+
+    @pytest.mark.parametrize("end", [True, False], ids=["whole run", "cut-off run"])
+    def test_the_last_newline_counts_too(self, folder: Path, end: bool) -> None:
+        path = write_run(folder, end=end)
+        whole = path.read_bytes()
+        for byte in set(range(256)) - {ord("\n")}:
+            path.write_bytes(whole[:-1] + bytes([byte]))
+            run = read_run(path)
+            assert run.edits == [f"line {6 if end else 5} was changed: its line end is not there"]
+            assert run.torn == b""
+
+    @pytest.mark.parametrize("more", [b"x", b'{"record":"end"', b"\r", b"\0\0\0"])
+    def test_a_whole_record_with_more_after_it_was_never_written_so(self, whole: bytes, more: bytes) -> None:
+        assert self.run_of(whole[:-1] + more).edits
+
+    def test_a_record_that_lacks_just_its_newline_counts_for_nothing(self, whole: bytes) -> None:
+        """Its writer was never told that it is on disk. It is told apart from one that is torn in the middle."""
+        run = self.run_of(whole[:-1])
+        assert (run.edits, run.torn, run.end, run.lines) == ([], whole.splitlines()[-1], None, 5)
+        assert run.problems == ["line 6 lacks its line end alone: the run was cut off while it was written"]
+
+    @pytest.mark.parametrize("inner", ['{"hash":"%s"}' % ("0" * 64), ',"hash":"%s"}' % ("a" * 64)])
+    def test_what_looks_like_a_hash_inside_a_torn_line_ends_no_record(self, folder: Path, inner: str) -> None:
+        journal = Journal(folder, RUN)
+        journal.write("failure", failure={"a": 1, "nested": {"x": 1, "hash": "0" * 64}, "text": inner})
+        journal.close()
+        run = self.run_of(journal.path.read_bytes()[:-30])
+        assert (run.edits, run.lines) == ([], 0)
+        assert run.torn
+
+    @pytest.mark.parametrize(
+        ("old", "new"),
+        [
+            (b'"outcome":"changed"', b'"outcnme":"changed"'),
+            (b'"outcome":"changed"', b'"outcome":[]'),
+            (b'"warnings":[]', b'"warnings":1'),
+            (b'"error":null', b'"error":"x"'),
+            (b'"results":{"i-1":', b'"results":{"i-1":1,"i-3":'),
+            (b'"account":"111111111111"', b'"account":[]'),
+            (b'"changes":[', b'"changes":[7,'),
+            (b'"summary":{}', b'"summary":[]'),
+        ],
+    )
+    @pytest.mark.parametrize("sealed_anew", [False, True])
+    def test_what_has_not_the_shape_of_a_record_is_not_taken(
+        self, whole: bytes, old: bytes, new: bytes, sealed_anew: bool
+    ) -> None:
+        assert old in whole
+        content = whole.replace(old, new)
+        if sealed_anew:
+            bodies = [json.loads(line) for line in content.splitlines()]
+            content, head = b"", ""
+            for body in bodies:
+                line, head = seal({key: value for key, value in body.items() if key != "hash"} | {"prev": head})
+                content += line
+        run = self.run_of(content)
+        assert run.edits
+        for each in run.results.values():
+            assert isinstance(each["outcome"], str)
 
     @given(data=st.data())
     def test_any_byte_more_or_less_is_found(self, whole: bytes, data: st.DataObject) -> None:
@@ -208,7 +291,7 @@ class TestTampering:
     @given(st.integers(1, 400))
     def test_a_torn_last_line(self, whole: bytes, lost: int) -> None:
         last = whole.splitlines(keepends=True)[-1]
-        lost = min(lost, len(last) - 1)
+        lost = min(lost + 1, len(last) - 1)
         [problem] = self.reread(whole[:-lost])
         assert "torn" in problem
         assert "line 6" in problem
@@ -272,6 +355,49 @@ class TestPrivacy:
             Journal(folder, RUN)
         assert target.read_text() == "precious"
 
+    def test_what_is_private_may_be_acted_on(self, folder: Path) -> None:
+        path = write_run(folder)
+        check_private(path)
+        folder.chmod(0o755)
+        path.chmod(0o644)
+        check_private(path)
+        Journal.reopen(path)[0].close()
+
+    @pytest.mark.parametrize("mode", [0o620, 0o602, 0o666])
+    @pytest.mark.parametrize("of", ["file", "folder"])
+    def test_what_others_may_write_to_is_not_acted_on(self, folder: Path, mode: int, of: str) -> None:
+        path = write_run(folder, end=False)
+        which = path if of == "file" else folder
+        which.chmod(mode | (0o100 if of == "folder" else 0))
+        before = path.read_bytes()
+        for act in (check_private, Journal.reopen):
+            with pytest.raises(RefusedError, match="others may write") as caught:
+                act(path)
+            assert f"chmod {'600' if of == 'file' else '700'} {which}" in (caught.value.hint or "")
+        assert path.read_bytes() == before
+
+    @pytest.mark.parametrize("of", ["file", "folder"])
+    @pytest.mark.parametrize(("uid", "refused"), [(0, False), (4321, True)], ids=["root", "somebody"])
+    def test_only_roots_and_ones_own_are_acted_on(
+        self, folder: Path, monkeypatch: pytest.MonkeyPatch, of: str, uid: int, refused: bool
+    ) -> None:
+        path = write_run(folder)
+        which = path if of == "file" else folder
+        real = Path.stat
+
+        def owned(self: Path, **more: Any) -> os.stat_result:
+            status = real(self, **more)
+            owner = uid if self == which else 1234
+            return os.stat_result([*status[:4], owner, *status[5:10]])
+
+        monkeypatch.setattr(Path, "stat", owned)
+        monkeypatch.setattr(os, "getuid", lambda: 1234)
+        if not refused:
+            check_private(path)
+            return
+        with pytest.raises(RefusedError, match="another user"):
+            check_private(path)
+
     def test_a_folder_that_is_a_file(self, folder: Path) -> None:
         folder.write_text("")
         with pytest.raises(LocalError, match="cannot be written"):
@@ -280,6 +406,60 @@ class TestPrivacy:
 
 def no_space(*_: Any) -> Any:
     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+class SmallDisk:
+    """A disk with ``free`` bytes left, for what goes through os.write, os.posix_fallocate and os.ftruncate.
+
+    Like a kernel's, its last write is short. ``number`` is what it says when it is full. ``held`` is what stands in
+    files without a name.
+    """
+
+    def __init__(self, patch: pytest.MonkeyPatch) -> None:
+        self.free, self.number = 1 << 30, errno.ENOSPC
+        self._write, self._truncate = os.write, os.ftruncate
+        self._held: dict[int, int] = {}
+        patch.setattr(os, "write", self.write)
+        patch.setattr(os, "posix_fallocate", self.allocate, raising=False)
+        patch.setattr(os, "ftruncate", self.truncate)
+
+    @property
+    def held(self) -> int:
+        sizes = 0
+        for fd, size in self._held.items():
+            try:
+                sizes += size if os.fstat(fd).st_nlink == 0 else 0
+            except OSError:
+                continue
+        return sizes
+
+    def full(self) -> OSError:
+        return OSError(self.number, os.strerror(self.number))
+
+    def write(self, fd: int, data: bytes) -> int:
+        if not self.free:
+            raise self.full()
+        done = self._write(fd, data[: self.free])
+        self.free -= done
+        return done
+
+    def allocate(self, fd: int, start: int, size: int) -> None:
+        if size > self.free:
+            raise self.full()
+        self.free -= size
+        self._truncate(fd, start + size)
+        self._held[fd] = start + size
+
+    def truncate(self, fd: int, size: int) -> None:
+        self.free += os.fstat(fd).st_size - size
+        self._truncate(fd, size)
+        if fd in self._held:
+            self._held[fd] = size
+
+
+@pytest.fixture
+def disk(monkeypatch: pytest.MonkeyPatch) -> SmallDisk:
+    return SmallDisk(monkeypatch)
 
 
 @POSIX
@@ -293,6 +473,102 @@ class TestDiskFull:
             Journal(folder, RUN)
         assert run_files(folder) == []
 
+    def test_the_room_is_in_proportion_to_the_plan_and_held_until_the_end(
+        self, folder: Path, disk: SmallDisk
+    ) -> None:
+        journal = Journal(folder, RUN)
+        first = disk.held
+        assert first >= RESERVED_BYTES
+        journal.write("plan", **PLACE, changes=[{"name": "x" * 500} for _ in range(2000)])
+        journal.hold_room()
+        assert disk.held - first >= 7 * journal.path.stat().st_size
+        journal.write("intent", **PLACE, call="CreateTags", tags={}, ids=["i-1"])
+        assert disk.held - first >= 7 * journal.path.stat().st_size
+        journal.close()
+        assert disk.held == 0
+        assert [path.name for path in folder.iterdir()] == [f"{RUN}.jsonl"], "what holds room has no name"
+
+    def test_no_room_in_proportion_to_the_plan_is_found_before_the_first_change(
+        self, folder: Path, disk: SmallDisk
+    ) -> None:
+        disk.free = RESERVED_BYTES + 1000
+        journal = Journal(folder, RUN)
+        journal.write("run", format_version=1)
+        with pytest.raises(LocalError, match="nothing is changed without one"):
+            journal.hold_room()
+        journal.discard()
+        assert list(folder.iterdir()) == []
+
+    def test_what_follows_an_intent_is_written_though_others_fill_the_disk(
+        self, folder: Path, disk: SmallDisk
+    ) -> None:
+        journal = Journal(folder, RUN)
+        journal.write("run", format_version=1)
+        journal.write("intent", **PLACE, call="CreateTags", tags={}, ids=["i-1"])
+        journal.hold_room()
+        for _ in range(20):
+            disk.free = 0  # somebody takes all that is given back
+            journal.write("outcome", **PLACE, results={"i-1": result("changed") | {"warnings": ["x" * 10_000]}})
+        journal.write("end", status="success")
+        journal.close()
+        run = read_run(journal.path)
+        assert (run.problems, run.lines) == ([], 23)
+
+    def test_a_line_longer_than_a_piece_takes_as_much_as_it_needs(self, folder: Path, disk: SmallDisk) -> None:
+        journal = Journal(folder, RUN)
+        disk.free = 0
+        journal.write("outcome", **PLACE, results={"i-1": result("changed") | {"warnings": ["x" * 500_000]}})
+        journal.close()
+        assert read_run(journal.path).problems == []
+
+    def test_once_an_intent_is_there_changes_may_have_been_made(self, folder: Path, disk: SmallDisk) -> None:
+        journal = Journal(folder, RUN)
+        journal.write("run", format_version=1)
+        journal.write("intent", **PLACE, call="CreateTags", tags={}, ids=["i-1"])
+        disk.free = 0
+        with pytest.raises(LocalError, match="changes may have been made") as caught:
+            journal.write("intent", **PLACE, call="CreateTags", tags={}, ids=["i" * (RESERVED_BYTES + 1)])
+        assert f"cado-ops runs resume {RUN}" in (caught.value.hint or "")
+        disk.free = 10_000
+        with pytest.raises(LocalError):
+            journal.write("intent", **PLACE, call="CreateTags", tags={}, ids=["i-2"])
+        journal.write("outcome", **PLACE, results={"i-1": result("changed")})
+        journal.discard()
+        run = read_run(journal.path)
+        assert run.problems == []
+        assert [(key[2], each["outcome"]) for key, each in run.results.items()] == [("i-1", "changed")]
+
+    @pytest.mark.parametrize("begun", [False, True])
+    def test_no_room_to_go_on_with_a_run(self, folder: Path, disk: SmallDisk, begun: bool) -> None:
+        path = write_run(folder, end=False)
+        if not begun:
+            path.write_bytes(b"".join(path.read_bytes().splitlines(keepends=True)[:2]))
+        content = path.read_bytes()
+        disk.free = 0
+        journal, _ = Journal.reopen(path)
+        with pytest.raises(LocalError) as caught:
+            journal.hold_room()
+        journal.close()
+        assert ("changes may have been made" in caught.value.message) is begun
+        assert f"cado-ops runs resume {RUN}" in (caught.value.hint or "")
+        assert path.read_bytes() == content
+
+    def test_a_full_quota_is_a_full_disk(self, folder: Path, disk: SmallDisk) -> None:
+        disk.number = errno.EDQUOT
+        journal = Journal(folder, RUN)
+        disk.free = 0
+        journal.write("run", format_version=1)
+        journal.close()
+        assert read_run(journal.path).lines == 1
+
+    def test_a_fault_that_is_no_lack_of_room_takes_none(self, folder: Path, disk: SmallDisk) -> None:
+        journal = Journal(folder, RUN)
+        disk.free, disk.number, held = 0, errno.EIO, disk.held
+        with pytest.raises(LocalError):
+            journal.write("run", format_version=1)
+        assert disk.held == held
+        journal.close()
+
     @pytest.mark.skipif(not hasattr(os, "posix_fallocate"), reason="no way to ask for room beforehand")
     @pytest.mark.parametrize("number", [errno.EINVAL, errno.EOPNOTSUPP, errno.ENOSYS])
     def test_a_file_system_that_cannot_reserve_is_no_full_disk(
@@ -302,7 +578,11 @@ class TestDiskFull:
             raise OSError(number, os.strerror(number))
 
         monkeypatch.setattr(os, "posix_fallocate", cannot)
+        written: list[int] = []
+        real = os.write
+        monkeypatch.setattr(os, "write", lambda fd, data: (written.append(len(data)), real(fd, data))[1])
         assert read_run(write_run(folder)).problems == []
+        assert max(written) == RESERVED_BYTES, "then the room is written to"
 
     @pytest.mark.parametrize("call", ["write", "fsync"])
     def test_a_record_that_is_not_on_disk_is_an_error(
@@ -385,6 +665,34 @@ class TestGoingOn:
         assert after.end is not None
         assert after.results["1" * 12, "eu-west-1", "i-2"]["outcome"] == "changed"
 
+    def test_what_was_open_when_it_was_cut_off_may_have_been_made(self, folder: Path) -> None:
+        path = write_run(folder, end=False)
+        journal, _ = Journal.reopen(path)
+        journal.write("resume", caller={})
+        journal.write("outcome", **PLACE, results={"i-2": result("drifted"), "i-9": result("drifted")})
+        journal.close()
+        run = read_run(path)
+        assert {key[2] for key in run.touched} == {"i-1", "i-2"}
+        assert run.results["1" * 12, "eu-west-1", "i-2"]["outcome"] == "drifted"
+
+    def test_a_plan_made_anew_takes_the_place_of_the_old_one(self, folder: Path) -> None:
+        path = write_run(folder, end=False)
+        journal, _ = Journal.reopen(path)
+        journal.write("resume", caller={})
+        journal.write("plan", **PLACE, changes=[{"instance_id": "i-2", "name": "anew", **PLACE}])
+        journal.close()
+        places = [(line["instance_id"], line.get("name")) for line in read_run(path).plan]
+        assert places == [("i-1", "größe"), ("i-2", "anew")]
+
+    def test_nothing_is_written_by_opening_alone(self, folder: Path) -> None:
+        path = write_run(folder, end=False)
+        path.write_bytes(path.read_bytes()[:-9])
+        before = path.read_bytes()
+        journal, run = Journal.reopen(path)
+        assert run.torn
+        journal.close()
+        assert path.read_bytes() == before
+
     def test_what_has_an_end_has_none_while_it_is_resumed(self, folder: Path) -> None:
         path = write_run(folder)
         journal, run = Journal.reopen(path)
@@ -453,6 +761,17 @@ class TestLookup:
 
     def test_files_are_listed_oldest_first(self, runs: Path) -> None:
         assert [path.name.removesuffix(".jsonl") for path in run_files(runs)] == list(self.IDS)
+
+    def test_one_that_cannot_be_read_costs_none_of_the_others(self, runs: Path) -> None:
+        newer = Journal(runs, "20261122T090000Z-bbbbbb")
+        newer.write("run", format_version=2)
+        newer.close()
+        told: list[str] = []
+        found = list(read_runs(runs, lambda path, error: told.append(f"{path.name}: {error.message}")))
+        assert [run.run_id for run in found] == list(self.IDS)
+        [said] = told
+        assert "bbbbbb" in said
+        assert "format 2" in said
 
     @pytest.mark.parametrize(
         ("name", "index"),

@@ -233,6 +233,12 @@ class TestGuards:
     def test_as_many_as_allowed(self, rig: Rig) -> None:
         assert rig.run(proposal(*many(3)), max_changes=3, yes=True).status is Status.SUCCESS
 
+    def test_what_is_only_looked_at_again_does_not_count(self, rig: Rig) -> None:
+        done = [change.ended(Outcome.UNKNOWN) for change in many(200)]
+        two = proposal(*done, planned("r", 200), planned("r", 201))
+        assert rig.run(two, max_changes=1, yes=True).status is Status.REFUSED
+        assert rig.run(two, max_changes=2, yes=True).status is Status.SUCCESS
+
     def test_what_is_left_alone_does_not_count(self, rig: Rig) -> None:
         unchanged = [planned("r", number, {SSM_TAG: "True"}) for number in range(200)]
         assert rig.run(proposal(*unchanged, planned("r", 200)), max_changes=1).status is Status.SUCCESS
@@ -309,6 +315,39 @@ class TestEndingEarly:
         with pytest.raises(LocalError):
             rig.run(proposal(*many(2)))
         assert worked == []
+
+    def test_a_plan_that_could_not_be_written_whole_leaves_no_run(
+        self, rig: Rig, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        write = Journal.write
+
+        def full(self: Journal, record: str, **fields: Any) -> None:
+            if record == "failure":
+                raise LocalError("No space left on device")
+            write(self, record, **fields)
+
+        monkeypatch.setattr(Journal, "write", full)
+        worked: list[Cell] = []
+        rig.work = lambda cell, changes: (worked.append(cell), changed(cell, changes))[1]
+        with pytest.raises(LocalError, match="No space left"):
+            rig.run(proposal(*many(2), failures=[UNREADABLE]))
+        assert worked == []
+        assert list(rig.folder.iterdir()) == []
+
+    def test_room_for_the_outcomes_is_held_before_the_first_change(
+        self, rig: Rig, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def no_room(self: Journal) -> None:
+            assert len(read_run(self.path).plan) == 2
+            raise LocalError("No space left on device")
+
+        monkeypatch.setattr(Journal, "hold_room", no_room)
+        worked: list[Cell] = []
+        rig.work = lambda cell, changes: (worked.append(cell), changed(cell, changes))[1]
+        with pytest.raises(LocalError, match="No space left"):
+            rig.run(proposal(*many(2)))
+        assert worked == []
+        assert list(rig.folder.iterdir()) == []
 
     def test_what_is_in_flight_when_the_journal_fails_is_waited_for(self, rig: Rig) -> None:
         both = threading.Barrier(2)

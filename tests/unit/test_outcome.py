@@ -92,6 +92,33 @@ def test_error_where_nothing_could_be_done(
     assert verdict(outcomes, targets=targets, failed=failed, lost=lost, planned=planned) is Status.ERROR
 
 
+def a_key(number: int) -> Failure:
+    """A key that could not be read, in a target that could."""
+    return Failure("1" * 12, "eu-west-1", "observe", ErrorInfo("AccessDeniedException", "words"), f"key-{number}")
+
+
+@pytest.mark.parametrize("outcomes", ["changed", "unchanged", "skipped", "listed", "allowed", "listed failed"])
+@pytest.mark.parametrize("planned", [False, True])
+def test_partial_where_a_key_could_not_be_read(outcomes: str, planned: bool) -> None:
+    """The target was read, so that it does not count among the failed ones; the exit code says it all the same."""
+    status = status_of(outcomes.split(), [a_key(1), a_key(2)], targets=1, targets_failed=0, planned=planned)
+    assert status is Status.PARTIAL
+
+
+@pytest.mark.parametrize("stage", ["observe", "assume-role", "regions"])
+def test_a_failed_target_is_counted_once_and_by_its_number(stage: str) -> None:
+    lost = Failure("1" * 12, "eu-west-1", stage, ErrorInfo("Code", "words"))
+    assert status_of(["changed"], [lost], targets=2, targets_failed=0) is Status.SUCCESS
+    assert status_of(["changed"], [lost], targets=2, targets_failed=1) is Status.PARTIAL
+    assert status_of([], [lost], targets=1, targets_failed=1) is Status.ERROR
+
+
+def test_a_key_that_could_not_be_read_beside_others_with_nothing_to_do() -> None:
+    """Every hour's kms retire --expired: one closed key is no reason to call all of it failed."""
+    assert status_of([], [a_key(1)], targets=1, targets_failed=0) is Status.PARTIAL
+    assert status_of(["failed"], [a_key(1)], targets=1, targets_failed=0) is Status.ERROR
+
+
 @given(
     st.lists(st.sampled_from([str(outcome) for outcome in Outcome])),
     st.integers(0, 3),

@@ -237,8 +237,8 @@ class TestClaiming:
             ({}, Action.TAG, {**SSM, claim("A"): "-"}),
             ({SSM_TAG: "true"}, Action.RETAG, {**SSM, claim("A"): "- keep"}),
             (SSM, Action.CLAIM, {**SSM, claim("A"): "- keep"}),
-            ({claim("A"): "-"}, Action.TAG, SSM),
-            ({SSM_TAG: "TRUE", claim("A"): "-"}, Action.RETAG, SSM),
+            ({claim("A"): "-"}, Action.TAG, {**SSM, claim("A"): "-"}),
+            ({SSM_TAG: "TRUE", claim("A"): "-"}, Action.RETAG, {**SSM, claim("A"): "-"}),
         ],
         ids=["bare", "near-miss", "stood", "claimed", "claimed-near-miss"],
     )

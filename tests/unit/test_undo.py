@@ -13,7 +13,7 @@ from cado_ops.filters import Filter
 from cado_ops.model import CLAIM_PREFIX, SSM_TAG, Cell, ErrorInfo, Instance, Outcome
 from cado_ops.plan.change import Action, TagChange, Tags, change_of
 from cado_ops.plan.tagging import TagWish, UntagWish, claims_of, plan_tag, plan_untag
-from cado_ops.plan.undo import action_of, plan_resume, plan_undo
+from cado_ops.plan.undo import Undone, action_of, plan_resume, plan_undo, undo_again, undo_unread
 from cado_ops.workflow.apply import TagApplier
 
 CELL = Cell("1" * 12, "eu-west-1")
@@ -307,6 +307,56 @@ class TestPlanUndo:
         assert undo.before.keys() == undo.after.keys()
         assert all(live.get(key) == value for key, value in undo.before.items())
         assert {key: value for key, value in {**live, **undo.after}.items() if value is not None} == wanted
+
+    @pytest.mark.parametrize(
+        ("done", "undone", "live", "outcome", "wanted"),
+        [
+            (TAGGED, {SSM_TAG: [(None, "U")]}, SSM, Outcome.SKIPPED, SSM),
+            (TAGGED, {SSM_TAG: [(None, "U")]}, {}, Outcome.UNCHANGED, {}),
+            (TAGGED, {SSM_TAG: [("True", "U")]}, SSM, Outcome.PLANNED, {}),
+            (TAGGED, {A: [(None, "U")]}, SSM, Outcome.PLANNED, {}),
+            (CLAIMED, {SSM_TAG: [("True", "U"), (None, "V")], A: [(None, "U")]}, {**SSM, A: "-"}, Outcome.SKIPPED,
+             {**SSM, A: "-"}),
+            (CLAIMED, {SSM_TAG: [("True", "U")], A: [(None, "U")]}, SSM, Outcome.PLANNED, {}),
+            (CLAIMED, {SSM_TAG: [("True", "U")], A: [(None, "U")]}, {**SSM, A: "-"}, Outcome.UNCHANGED,
+             {**SSM, A: "-"}),
+            (UNTAGGED, {SSM_TAG: [("True", "U")], A: [("-", "U")]}, {}, Outcome.SKIPPED, {}),
+        ],
+        ids=[
+            "somebody tagged again",
+            "nobody did",
+            "the undo left the tag",
+            "another tag",
+            "two undos",
+            "the rest of it",
+            "a claim made again keeps the rest",
+            "untagged again",
+        ],
+    )  # fmt: skip
+    def test_what_an_earlier_undo_put_back_is_no_longer_the_runs(
+        self, done: TagChange, undone: Undone, live: Held, outcome: Outcome, wanted: Held
+    ) -> None:
+        undo = plan_undo(done, instance(live), undone)
+        assert undo.outcome is outcome
+        assert {key: value for key, value in {**live, **undo.after}.items() if value is not None} == wanted
+        if outcome is Outcome.SKIPPED:
+            assert "undo" in undo.warnings[0]
+            assert "somebody else" in undo.warnings[0]
+            assert (undo.put, undo.remove, undo.action) == ({}, {}, Action.NONE)
+
+    @given(CLOUDS, TAG | UNTAG)
+    def test_what_could_not_be_read_is_planned_as_if_it_had_been(
+        self, held: dict[str, Held], wish: TagWish | UntagWish
+    ) -> None:
+        cloud = Cloud(held)
+        for done in cloud.run(planner(wish)):
+            if done.outcome is not Outcome.CHANGED:
+                continue
+            wanted = undo_unread(done, ErrorInfo("AccessDenied", "words"))
+            assert (wanted.outcome, wanted.error) == (Outcome.FAILED, ErrorInfo("AccessDenied", "words"))
+            assert (wanted.before, wanted.after) == (done.after, done.before)
+            live = cloud.instance(done.instance_id)
+            assert undo_again(wanted, live) == plan_undo(done, live)
 
     @pytest.mark.parametrize("done", [TAGGED, CLAIMED, UNTAGGED, RELEASED, PROLONGED])
     def test_what_is_undone_already_is_unchanged(self, done: TagChange) -> None:

@@ -59,8 +59,8 @@ def asked(partition: str) -> Iterator[Asked]:
         yield action, key, {"kms:ViaService": "ec2.eu-west-1.amazonaws.com"}
         yield action, key, {"kms:GrantIsForAWSResource": "true"}
         yield action, key, {"kms:GrantIsForAWSResource": "false"}
-    for action in ("ssm:CreateAssociation", "ssm:StartAutomationExecution"):
-        yield action, instance, {}
+    yield "ssm:CreateAssociation", instance, {}
+    yield "ssm:StartAutomationExecution", arn("ssm", "document/Runbook"), {}
     yield "iam:PutRolePolicy", f"arn:{partition}:iam::{ACCOUNT}:role/CadoResponseRole", {}
 
 

@@ -1,0 +1,47 @@
+"""Who may write to journals: nobody but their owner. Who could, could have them say what is to be undone."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from pathlib import Path
+
+from cado_ops.errors import LocalError, RefusedError
+
+_OTHERS_MAY_WRITE = 0o022
+_ROOT = 0
+
+
+def make_private(folder: Path) -> None:
+    """Makes ``folder`` for this user alone; one that others may write to, or own, is refused (LocalError)."""
+    is_new = not folder.exists()
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if os.name != "posix":
+        return
+    status = folder.stat()
+    if status.st_uid != os.getuid():
+        raise LocalError(f"the journal folder {folder} belongs to another user", "choose one with --journal-dir")
+    if status.st_mode & _OTHERS_MAY_WRITE:
+        raise LocalError(f"others may write to the journal folder {folder}", f"chmod 700 {folder}")
+    if is_new:
+        # Whatever the umask took away. One that was there before keeps its mode: it may be anybody's home.
+        folder.chmod(0o700)
+
+
+def check_private(path: Path) -> None:
+    """Refuses a run's file, or its folder, that anybody but this user and root may write to (RefusedError).
+
+    For whatever acts on a journal: what is put back, and with which role, stands in it. Root may write anywhere.
+    """
+    if os.name != "posix":
+        return
+    for each, what, mode in ((path.parent, "the journal folder", "700"), (path, "the journal", "600")):
+        status = each.stat()
+        if status.st_uid not in (os.getuid(), _ROOT):
+            raise RefusedError(
+                f"{what} {each} belongs to another user", "look at it, and go on from a copy of your own"
+            )
+        if status.st_mode & _OTHERS_MAY_WRITE:
+            raise RefusedError(
+                f"others may write to {what} {each}", f"look at it, then: chmod {mode} {shlex.quote(str(each))}"
+            )
