@@ -256,7 +256,8 @@ class _Checker:
     def _role_args(self) -> tuple[str, ...]:
         name = self.session.given.text("role-name")
         external = self.session.given.text("external-id")
-        args: list[str] = []
+        profile = self.session.given.text("profile")
+        args: list[str] = ["--profile", profile] if profile else []
         args += ["--role-name", name] if name else []
         for arn in self.session.given.merged("role-arn").value or []:
             args += ["--role-arn", arn]

@@ -76,8 +76,6 @@ def read_roles(
     for done, result in enumerate(fan.results(), 1):
         if result.value is not None:
             read.roles[result.job] = result.value
-        elif isinstance(result.error, PolicyError):
-            raise result.error
         elif result.error is not None:
             error = as_aws_error(result.error)
             stage = "assume-role" if error.operation == "AssumeRole" else "observe"

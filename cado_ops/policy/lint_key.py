@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
 from cado_ops.policy.document import ALLOW, DENY, Document, Principal, Statement, Values
@@ -121,9 +121,9 @@ def _sides(
         )
 
 
-def _allowed(subject: Subject, action: str, names: object, facts: Facts | None = None) -> bool:
+def _allowed(subject: Subject, action: str, names: Callable[[Statement], bool], facts: Facts | None = None) -> bool:
     ask = Ask(ONE_OF.get(action, action), keys_in(subject.place), facts or {})
-    statements = [replace(each, resources=Values.of("*")) for each in subject.statements if names(each)]  # type: ignore[operator]
+    statements = [replace(each, resources=Values.of("*")) for each in subject.statements if names(each)]
     if any(surely_denies(each, ask, subject.partition) for each in statements if each.effect == DENY):
         return False
     return any(may_allow(each, ask, subject.partition) for each in statements)

@@ -37,7 +37,10 @@ NEEDS: dict[str, tuple[str, ...]] = {
     "kms list": (*_KEYS, *_KEY_SWEEP, *_ROLES, "kms:ListRetirableGrants"),
     "kms retire": (*_KEYS, *_KEY_SWEEP, *_ROLES),
     "policy tighten": _POLICIES,
-    "policy check": (*_POLICIES, *_KEYS, *_KEY_SWEEP, "iam:SimulatePrincipalPolicy", "kms:GetKeyPolicy"),
+    "policy check": (
+        *(*_POLICIES, "iam:SimulatePrincipalPolicy"),
+        *("ec2:DescribeRegions", "kms:DescribeKey", "kms:GetKeyPolicy"),
+    ),
     "kms retire --revoke": (*_KEYS, *_KEY_SWEEP, *_ROLES, "kms:RevokeGrant"),
 }
 # What goes on with other commands' work needs what they need, and what puts it back.

@@ -293,4 +293,11 @@ def _represent_short(dumper: yaml.SafeDumper, data: _Short) -> yaml.Node:
     return dumper.represent_sequence(data.tag, data.value, flow_style=True)
 
 
+def _represent_text(dumper: yaml.SafeDumper, text: str) -> yaml.Node:
+    # Line breaks to YAML and to nobody else: PyYAML writes them as they are, and reads them as blanks.
+    style = '"' if set("\x85\u2028\u2029") & set(text) else None
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
+
+
 _Dumper.add_representer(_Short, _represent_short)
+_Dumper.add_representer(str, _represent_text)

@@ -98,6 +98,13 @@ def test_a_malformed_policy_names_its_place(cli: Cli) -> None:
     assert "stdin:2:" in result.err
 
 
+def test_a_keys_policy_is_no_roles(cli: Cli) -> None:
+    text = '{"Statement": {"Effect": "Allow", "Principal": "*", "Action": "kms:*", "Resource": "*"}}'
+    result = cli("policy", "tighten", "-", stdin=text)
+    assert (result.code, result.out) == (2, "")
+    assert "Principal" in result.err
+
+
 def test_a_live_role_with_all_its_policies(cli: Cli, aws: Any) -> None:
     iam = aws(STAGING, EU, "iam")
     more = {"Sid": "RequiredForAcquisition", "Effect": "Allow", "Action": "ec2:CreateTags", "Resource": "*"}

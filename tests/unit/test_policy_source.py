@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from cado_ops.errors import PolicyError
 from cado_ops.policy.document import Intrinsic, Statement, Values, document_from
@@ -229,6 +232,20 @@ def test_what_is_written_reads_the_same() -> None:
     assert "!GetAtt" in text
     assert "!Sub" in text
     assert parse_yaml(text, "made").data == data
+
+
+_texts = st.text(st.characters(codec="utf-8", exclude_categories=("Cs", "Cn")), max_size=8)
+_data = st.recursive(
+    st.one_of(_texts, st.booleans(), st.sampled_from(["2012-10-17", "010", "*", "- a", "#", "~", "1e3", "!Sub x"])),
+    lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(_texts, inner, max_size=3)),
+    max_leaves=12,
+)
+
+
+@given(st.dictionaries(_texts, _data, max_size=3))
+def test_any_data_comes_back(data: Any) -> None:
+    data = {"Statement": data}
+    assert parse_yaml(write_yaml(data), "made").data == data
 
 
 def test_several_policies_as_one() -> None:

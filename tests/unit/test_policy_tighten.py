@@ -74,7 +74,8 @@ def as_json(result: Tightened) -> list[Any]:
         (allow("ssm:StartSession", INSTANCES), [allow("ssm:StartSession", INSTANCES, Condition=TRUE | CHECKED)]),
         (allow("ssm:StartSession"), [
             allow("ssm:StartSession", INSTANCES, Condition=TRUE | CHECKED),
-            allow("ssm:StartSession", "arn:aws:ssm:*::document/AWS-StartPortForwardingSession", Condition=CHECKED)]),
+            allow("ssm:StartSession", "arn:aws:ssm:*::document/AWS-StartPortForwardingSession",
+               Condition=CHECKED)]),
         (allow("ssm:StartSession", INSTANCES, Condition=TRUE),
          [allow("ssm:StartSession", INSTANCES, Condition=TRUE | CHECKED)]),
         (allow("ssm:TerminateSession"), [allow("ssm:TerminateSession", SESSIONS)]),
