@@ -61,6 +61,8 @@ def tighten(ctx: typer.Context, file: File = None, *, flags: dict[str, Any]) -> 
         unknown = set(wish.drop_sids) - {each.sid for found in source.found for each in found.document.statements}
         if unknown:
             raise UsageError(f"--drop-sid: there is no statement {', '.join(sorted(unknown))}")
+        if file is None:
+            wish = replace(wish, partition=source.where.split(":")[1])
         results = {found.path: tightened(found.document, wish) for found in source.found}
         text = source.with_statements({path: result.items for path, result in results.items()})
         made = text if form is None else _rendered(form, source, results)

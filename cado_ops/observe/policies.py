@@ -56,7 +56,10 @@ def read_roles(
     max_concurrency: int,
     on_progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> RolesRead:
-    """The role of this name in every account in scope; an ARN names its account. Raises UsageError."""
+    """The role of this name in every account in scope; an ARN names its account. Raises UsageError.
+
+    Where an accounts file names the Cado role of an account, that one is read.
+    """
     account = named.split(":")[4] if named.startswith("arn:") else None
     if account is not None and named.split(":")[1] != caller.partition:
         raise UsageError(f"{named} is of another partition than you, who are in {caller.partition}")
@@ -66,9 +69,12 @@ def read_roles(
         failures=list(accounts.failures), left_out=list(accounts.left_out), failed=len(accounts.failures)
     )
     iam = Iam(connection)
+    # Cado's own list says what the role is called in each of its accounts.
+    of_list = {each.account_id: each.cado_role_arn for each in scope.accounts if each.cado_role_arn}
+    roles = CadoRoles(named, {} if account else of_list)
 
     def work(account: str) -> RolePolicies:
-        return read_role(iam, account, CadoRoles(named), caller.partition)
+        return read_role(iam, account, roles, caller.partition)
 
     fan: FanOut[str, RolePolicies] = FanOut(work, max_concurrency)
     for each in sorted(accounts.in_scope):

@@ -70,7 +70,7 @@ def _send_command(subject: Subject) -> Iterator[Finding]:
         if _lets_tagged(subject, statement, SEND):
             reached = True
             continue
-        for condition in statement.conditions:
+        for condition in statement.conditions if names_action(statement, SEND) else ():
             if is_on_our_tag(condition.key):
                 yield _dead(statement, condition)
     if not reached:

@@ -67,7 +67,7 @@ def _pair(
     statement = part.statement
     found = _sort(work, statement, action, documents) if names_action(statement, action) else None
     if found is None:
-        yield part
+        yield from _whole(work, part, action)
         return
     tight = not found.targets or not _reaches_untagged(
         work, replace(statement, resources=values(found.targets)), action
@@ -104,6 +104,26 @@ def _pair(
     for suffix, each in legs:
         sid = statement.sid if rest is None and len(legs) == 1 else work.sid(statement, suffix)
         yield replace(part, statement=replace(each, sid=sid))
+
+
+def _whole(work: Work, part: Part, action: str) -> Iterator[Part]:
+    """Resources that cannot be told apart: only what is dead on all of them can go."""
+    statement = part.statement
+    dead = names_action(statement, action) and all(
+        any(holds(each, Ask(action, "*", tagged(value)), work.partition) is False for each in _on_tag(statement))
+        for value in (SSM_TAG_VALUE, None)
+    )
+    if not dead:
+        yield part
+        return
+    work.say(f"{name_of(statement)}: its conditions on {SSM_TAG} never hold, so nothing is left of {action}")
+    rest = without_actions(statement, [action])
+    if rest is not None:
+        yield replace(part, statement=rest)
+
+
+def _on_tag(statement: Statement) -> list[Condition]:
+    return [each for each in statement.conditions if is_on_our_tag(each.key)]
 
 
 def _sort(work: Work, statement: Statement, action: str, documents: Sequence[str]) -> _Sorted | None:
@@ -168,9 +188,7 @@ def _reaches_tagged(work: Work, statement: Statement, action: str) -> bool:
 def _shuts_the_tag_out(work: Work, statement: Statement, action: str) -> bool:
     """Whether a condition on the tag lets no instance through that carries it as it should."""
     ask = Ask(action, work.place.instances, tagged(SSM_TAG_VALUE))
-    return any(
-        is_on_our_tag(each.key) and holds(each, ask, work.partition) is False for each in statement.conditions
-    )
+    return any(holds(each, ask, work.partition) is False for each in _on_tag(statement))
 
 
 def _bound(work: Work, statement: Statement, action: str) -> Statement:

@@ -9,6 +9,7 @@ elements: Condition operators", "Multivalued context keys", IAM User Guide.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
@@ -115,15 +116,20 @@ def _may_have_action(statement: Statement, action: str, partition: str) -> bool:
     if statement.not_actions is not None:
         narrow = [narrowest(each, partition) for each in statement.not_actions]
         return not any(each is not None and covers(each.lower(), action) for each in narrow)
-    return any(overlap(widest(each, partition).lower(), action) for each in statement.actions or ())
+    return any(overlap(_action(each, partition), action) for each in statement.actions or ())
 
 
 def _surely_has_action(statement: Statement, action: str, partition: str) -> bool:
     action = action.lower()
     if statement.not_actions is not None:
-        return not any(overlap(widest(each, partition).lower(), action) for each in statement.not_actions)
+        return not any(overlap(_action(each, partition), action) for each in statement.not_actions)
     narrow = [narrowest(each, partition) for each in statement.actions or ()]
     return any(each is not None and covers(each.lower(), action) for each in narrow)
+
+
+def _action(value: Value, partition: str) -> str:
+    """Actions have no variables, and no case."""
+    return (value if isinstance(value, str) else widest(value, partition)).lower()
 
 
 def _may_have_resource(statement: Statement, resource: str, partition: str) -> bool:
@@ -255,12 +261,14 @@ def wrong_values(statements: Iterable[Statement]) -> tuple[str | None, ...]:
 
 
 def partition_of(documents: Iterable[Document], default: str = "aws") -> str:
-    """The partition whose ARNs a policy has: the first that is named."""
-    for text in _all_resources(documents):
-        match = re.match(r"arn:(aws(?:-[a-z]+)*):", text)
-        if match:
-            return match[1]
-    return default
+    """The partition that a policy is for: that of the instances it names, or whose ARNs it has most of."""
+    named = [
+        (match[1], ":instance/" in text)
+        for text in _all_resources(documents)
+        if (match := re.match(r"arn:(aws(?:-[a-z]+)*):", text))
+    ]
+    counts = Counter(name for name, of_instances in named if of_instances) or Counter(name for name, _ in named)
+    return max(sorted(counts), key=counts.__getitem__) if counts else default
 
 
 def _all_resources(documents: Iterable[Document]) -> Iterator[str]:

@@ -63,7 +63,7 @@ def tighten(document: Document, wish: Wish | None = None) -> Tightened:
     )
     for part in work.parts:
         if not _is_plain(part.statement):
-            work.say(f"{name_of(part.statement)}: a template's condition makes it: not judged, and left as it is")
+            work.say(f"{name_of(part.statement)}: a template's function makes it, or its conditions: left as it is")
     for step in steps:
         # Each step sees what the steps before it left of the other statements.
         work.parts = [
@@ -94,7 +94,9 @@ def _result(work: Work, repairs: tuple[str, ...]) -> Tightened:
 
 
 def _is_plain(statement: Statement) -> bool:
-    return statement.whole is None and statement.effect in (ALLOW, DENY)
+    """Whether it can be edited: where a template makes conditions, none can be added to them."""
+    made = any(not each.operator or not each.key for each in statement.conditions)
+    return statement.whole is None and statement.effect in (ALLOW, DENY) and not made
 
 
 def _drop(work: Work) -> None:

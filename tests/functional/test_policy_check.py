@@ -97,6 +97,14 @@ def test_live_roles_in_the_whole_scope(cli: Cli) -> None:
     assert (result.json["summary"]["targets"], result.json["summary"]["targets_failed"]) == (3, 1)
 
 
+def test_cados_own_list_says_what_the_role_is_called(cli: Cli) -> None:
+    listed = f"roleArn,alias\n{CADO},prod\n{STAGING_CADO},staging\n"
+    argv = ("policy", "check", "--role", "CadoResponseRole", "--accounts-file", "-", *ROLE)
+    result = cli.json(*argv, stdin=listed)
+    assert {item["source"] for item in result.json["items"]} == {CADO, STAGING_CADO}
+    assert result.json["failures"] == []
+
+
 def test_an_account_that_lets_nobody_in_is_a_failure(cli: Cli) -> None:
     result = cli.json("policy", "check", "--role", "CadoResponseRole", "--account", RESEARCH, *ROLE)
     assert result.code == 1

@@ -2,24 +2,33 @@
 
 from __future__ import annotations
 
+import json
 import random
 from typing import Any
 
 import pytest
 
+from cado_ops.errors import PolicyError
 from cado_ops.policy.document import document_from
 from cado_ops.policy.evaluate import Decision
 from cado_ops.policy.lint import lint_role
+from cado_ops.policy.lint_key import lint_key_policy
 from cado_ops.policy.parts import Wish
 from cado_ops.policy.rules import Finding, Severity, Subject
+from cado_ops.policy.source import read_policy_file
 from cado_ops.policy.tighten import tighten
-from tests.unit.policies.mutations import FAULTS, planted, tight
-from tests.unit.policies.requests import asked, decision
+from cado_ops.policy.yaml_text import write_yaml
+from tests.unit.policies.mutations import FAULTS, planted, spoiled, tight
+from tests.unit.policies.requests import ACCOUNT, asked, decision
 
 SEEDS = 500
 CHUNKS = 10
 VARIANTS = (None, None, "full", "grant-only", "withheld", "ebs-direct")
+ROLE = f"arn:aws:iam::{ACCOUNT}:role/CadoResponseRole"
 PLATFORM = {"platform_region": "eu-west-1", "platform_org": "o-ours000001"}
+
+# From less to more.
+ORDER = (Decision.DENY, Decision.UNKNOWN, Decision.ALLOW)
 
 in_chunks = pytest.mark.parametrize("chunk", range(CHUNKS))
 
@@ -144,6 +153,32 @@ def test_untouched_statements_keep_their_words_their_order_and_their_sids(chunk:
             text = str(statement.as_json()).lower()
             if not any(word in text for word in ("ssm:", "createtags", "ec2:create", "notaction", "'*'", "twice")):
                 assert (index, statement) in result.items, seed
+
+
+@in_chunks
+def test_odd_policies_break_nothing_and_hold_what_is_said_of_the_others(chunk: int) -> None:
+    """Read from a file and written back: functions of a template, wildcards and malformed things in odd places."""
+    read = 0
+    for seed in range(chunk, 800, CHUNKS):
+        data, partition = spoiled(seed)
+        text = json.dumps(data) if seed % 2 else write_yaml(data)
+        try:
+            file = read_policy_file(text, "file")
+        except PolicyError:
+            continue
+        read += 1
+        [found] = file.found
+        lint_key_policy(Subject((found.document,)), account=ACCOUNT, role_arn=ROLE, role_documents=[found.document])
+        result = tighten(found.document, wish_of(seed))
+        [again] = read_policy_file(file.with_statements({found.path: result.items}), "file").found
+        assert again.document.statements == result.document.statements, (seed, "what is written is what was meant")
+        assert tighten(again.document, wish_of(seed)).document.statements == again.document.statements, seed
+        left = {each.rule for each in findings(again.document) if each.severity is Severity.ERROR}
+        assert left <= {"malformed"}, seed
+        for request in random.Random(seed).sample(list(asked(partition)), 12):
+            now, was = (decision(each, request, partition) for each in (again.document, found.document))
+            assert ORDER.index(now) <= ORDER.index(was) or request[0] in result.repairs, (seed, request)
+    assert read > 20
 
 
 def test_the_tagged_instance_is_still_reached() -> None:

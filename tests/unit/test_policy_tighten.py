@@ -115,6 +115,9 @@ def test_the_partition_is_that_of_the_policy() -> None:
         {"Effect": "Allow", "NotAction": "iam:*", "Resource": "*"},
         {"Effect": "Allow", "Action": "ssm:SendCommand", "NotResource": "arn:aws:s3:::b"},
         {"Effect": "Allow", "Action": ["ssm:SendCommand"], "Resource": {"Ref": "Targets"}},
+        # No condition can be added to conditions that a template makes.
+        {**allow("ssm:SendCommand"), "Condition": {"Fn::If": ["C", TRUE, {"Ref": "AWS::NoValue"}]}},
+        {**allow("ssm:SendCommand"), "Condition": {"StringEquals": {"Fn::If": ["C", {}, {"Ref": "AWS::NoValue"}]}}},
     ],
 )
 def test_what_cannot_be_split_is_closed_by_a_deny(open_: Any) -> None:
@@ -125,6 +128,12 @@ def test_what_cannot_be_split_is_closed_by_a_deny(open_: Any) -> None:
     assert guard["Resource"] == [INSTANCES, HYBRID]
     errors = [each for each in lint_role(Subject((result.document,))) if each.severity is Severity.ERROR]
     assert errors == []
+
+
+def test_a_dead_condition_on_resources_that_cannot_be_told_apart() -> None:
+    dead = {"Effect": "Allow", "Action": ["ssm:SendCommand", "s3:GetObject"], "NotResource": "arn:aws:s3:::b",
+            "Condition": {"StringEquals": {TAG: "true"}}}  # fmt: skip
+    assert as_json(made(dead)) == [{**dead, "Action": ["s3:GetObject"]}]
 
 
 def test_a_template_that_fills_in_the_partition_is_understood() -> None:

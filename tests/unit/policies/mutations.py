@@ -333,3 +333,37 @@ def _touches(fault: Fault) -> set[str]:
         _duplicate_sid: {"Tags", "Grants", "Keys"} | pair | reads,
     }
     return of.get(fault.plant, {"Tagged"})
+
+
+ODD: tuple[Any, ...] = (
+    *({"Ref": "X"}, {"Fn::Sub": "arn:${AWS::Partition}:ec2:*:*:instance/*"}, {"Fn::Sub": ["${a}", {"a": "b"}]}),
+    *({"Fn::If": ["C", "*", {"Ref": "AWS::NoValue"}]}, {"Fn::GetAtt": ["A", "Arn"]}, None, 5, True, [], {}, ""),
+    *("*", "arn:aws:*", "arn:*:ec2:*:*:instance/*", "${aws:username}", "arn:aws:ssm:*:*:*", "arn:aws:ec2:*:*:*/*"),
+    *("ssm:*", "*:SendCommand", "kms:*", "?sm:Send*", "arn:aws:ssm:us-east-1:*:document/AWS-*"),
+)
+
+
+def spoiled(seed: int) -> tuple[Any, str]:
+    """A policy with planted faults and odd things in odd places, and its partition. Many are malformed."""
+    policy, _, partition = planted(seed % 500)
+    rng = random.Random(seed)
+    return _spoil(policy, rng, rng.choice((0.01, 0.03, 0.08))), partition
+
+
+def _spoil(data: Any, rng: random.Random, chance: float) -> Any:
+    if rng.random() < chance:
+        return rng.choice(ODD)
+    if isinstance(data, dict):
+        made = {name: _spoil(value, rng, chance) for name, value in data.items()}
+        if made and rng.random() < chance:
+            made.pop(rng.choice(list(made)))
+        for name in ("Action", "Resource"):
+            if name in made and rng.random() < chance:
+                made[f"Not{name}"] = made.pop(name)
+        return made
+    if isinstance(data, list):
+        return [
+            *(_spoil(each, rng, chance) for each in data),
+            *([rng.choice(ODD)] if rng.random() < chance else []),
+        ]
+    return data
