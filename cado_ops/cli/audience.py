@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from cado_ops.cli.session import Session
 from cado_ops.model import ErrorInfo
 from cado_ops.plan.records import AnyChange
@@ -42,7 +44,9 @@ class Terminal:
         # What is gone on with has its scope from the journal or plan: that of the settings of now plays no part.
         scope = Scope() if self._session.recorded_roles is not None else self._session.scope
         accounts = account_names(known, scope, caller, self._session.connection)
-        world.stderr.write(prompt_block(caller.arn, caller.endpoint, accounts, plan_counts(items)) + "\n")
+        world.stderr.write(
+            prompt_block(caller.arn, caller.endpoint, accounts, plan_counts(items), _grantees(items)) + "\n"
+        )
         world.stderr.write("Go on? [y/N] ")
         world.stderr.flush()
         if world.stdin.readline().strip().lower() in ("y", "yes"):
@@ -57,6 +61,11 @@ class Terminal:
 
     def advance(self, count: int) -> None:
         self._session.progress.advance(count)
+
+
+def _grantees(items: list[dict[str, Any]]) -> list[str]:
+    """Who would be let in by the grants that are to be made."""
+    return sorted({item["grantee_principal"] for item in items if item["action"] == "create"})
 
 
 def _is_terminal(stream: object) -> bool:

@@ -145,14 +145,14 @@ class Given:
         return frozenset(Owner(each) for each, _ in named) or frozenset(Owner)
 
     def cado_roles(self, scope: Scope) -> CadoRoles:
-        """What the Cado role is called, everywhere and in the accounts of Cado's own list."""
-        named = self.text("cado-role") or DEFAULT_CADO_ROLE
+        """What the Cado role is called: a name everywhere, ARNs and those of Cado's own list in their accounts."""
+        name, by_account = self._cado_role()
         of_list = {
             account.account_id: account.cado_role_arn
             for account in scope.accounts
             if account.cado_role_arn is not None
         }
-        return CadoRoles(named, of_list)
+        return CadoRoles(name or DEFAULT_CADO_ROLE, of_list | by_account, frozenset(by_account))
 
     def journal_folder(self) -> Path:
         """``--journal-dir``, else the user's state folder (XDG Base Directory Specification)."""
@@ -190,7 +190,7 @@ class Given:
         by_flag = source == "--role-arn"
         name = self.merged("role-name")
         org_role = self.merged("org-role-arn")
-        self._check_cado_role()
+        self._cado_role()
         return Scope(
             accounts=tuple(accounts),
             org=self.flag("org"),
@@ -252,10 +252,24 @@ class Given:
         value, source = self._merged[name]
         return None if value is None else parse(value, source)
 
-    def _check_cado_role(self) -> None:
+    def _cado_role(self) -> tuple[str | None, dict[str, str]]:
+        """``--cado-role``: a name, and ARNs by account."""
         value, source = self._merged["cado-role"]
-        if value is not None:
-            (parse_role_arn if value.startswith("arn:") else parse_role_name)(value, source)
+        name: str | None = None
+        by_account: dict[str, str] = {}
+        for each in split_commas([value], source) if value is not None else []:
+            if each.startswith("arn:"):
+                role = parse_role_arn(each, source)
+                if by_account.setdefault(role.account, each) != each:
+                    raise UsageError(f"{source}: two roles are named for account {role.account}")
+            else:
+                parse_role_name(each, source)
+                if name is not None:
+                    raise UsageError(
+                        f"{source}: two names, {name} and {each}", "for one account alone, give the ARN"
+                    )
+                name = each
+        return name, by_account
 
 
 def _role_path(name: Merged) -> str:

@@ -102,8 +102,8 @@ SCOPE_OPTIONS = (
             metavar="NAME"),
     _option("source-identity", ROLES, "The source identity of the session (the trust policy must allow it).",
             metavar="NAME"),
-    _option("cado-role", ROLES, "The Cado role, by name or ARN: never assumed. Default: CadoResponseRole.",
-            metavar="NAME|ARN"),
+    _option("cado-role", ROLES, "The Cado role, never assumed: a name in every account, or ARNs, each in its own "
+            "(comma list). Default: CadoResponseRole.", metavar="NAME|ARN"),
 )  # fmt: skip
 
 SELECT_OPTIONS = (

@@ -55,6 +55,12 @@ class GrantReader:
         accounts = resolve_accounts(
             self.scope, self.caller, self.connection, selection.cells, whole_scope=selection.needs_scope
         )
+        stray = sorted(self.roles.typed - accounts.in_scope.keys() - self.scope.exclude_accounts)
+        if stray and not accounts.failures:
+            raise UsageError(
+                f"--cado-role {self.roles.by_account[stray[0]]} is of account {stray[0]}, which is not in scope",
+                f"add --account {stray[0]}; for a grant to a role of elsewhere, --grantee ARN",
+            )
         seen = sweep(
             self.scope,
             accounts,

@@ -87,6 +87,11 @@ def rcp_services() -> frozenset[str]:
     return frozenset(load_json("rcpSupportedServices.json"))
 
 
+def data_version() -> str:
+    """Of which day the published data is."""
+    return str(_data().data_version())
+
+
 def key_of_service(key: str) -> bool:
     """Whether a service publishes this condition key as its own. ``key`` is in lower case."""
     service = key.partition(":")[0]

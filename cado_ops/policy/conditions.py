@@ -220,4 +220,3 @@ _TESTS: dict[str, tuple[Test, bool]] = {
     **_family("numeric", _number),
     **_family("date", _date),
 }
-OPERATORS = frozenset({*_TESTS, "null"})

@@ -155,7 +155,7 @@ def resource_matches(pattern: Value, resource: str, lookup: Lookup, *, variables
 
 
 def _before_the_resource(name: str) -> Told:
-    """ "You can't use a variable to replace parts of the ARN before the fifth colon, such as the service or account."""
+    """ "You can't use a variable to replace parts of the ARN before the fifth colon"."""
     return Told(
         None, f"${{{name}}} stands in a resource's ARN before the fifth colon, where AWS takes no variables"
     )

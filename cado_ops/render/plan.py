@@ -58,7 +58,11 @@ def _title(items: Sequence[Mapping[str, Any]]) -> str:
 
 
 def prompt_block(
-    caller: str, endpoint: str | None, accounts: Mapping[str, str | None], counts: Mapping[str, int]
+    caller: str,
+    endpoint: str | None,
+    accounts: Mapping[str, str | None],
+    counts: Mapping[str, int],
+    grantees: Sequence[str] = (),
 ) -> str:
     """What the person who is asked has to know: who acts, where, how much. Lines, without the question."""
     names = [sanitize(f"{key} {name}" if name else key) for key, name in sorted(accounts.items())]
@@ -68,5 +72,10 @@ def prompt_block(
         lines.append(f"endpoint  {sanitize(endpoint)} (not AWS)")
     lines.append(f"accounts  {len(names)}")
     lines += [f"          {name}" for name in cut(names, _ACCOUNTS)]
+    # Who is let in has to be read, however narrow the table is.
+    lines += [
+        f"{'grants to' if not number else '':<9} {each}"
+        for number, each in enumerate(cut(map(sanitize, grantees), _ACCOUNTS))
+    ]
     lines.append(f"changes   {changes}")
     return "\n".join(lines)

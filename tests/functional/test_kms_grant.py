@@ -190,6 +190,26 @@ def test_a_cado_role_of_another_name_is_hinted_at(cli: Cli, grants: Any, sandbox
     assert again.json["items"][0]["outcome"] == "changed"
 
 
+def test_an_arn_is_the_cado_role_of_its_own_account_alone(cli: Cli) -> None:
+    role = f"arn:aws:iam::{STAGING}:role/StackSet-Cado-CadoResponseRole-1A2B3C"
+    both = ("--account", f"{PROD},{STAGING}", "--region", EU, *ROLE)
+    result = grant(cli, "--key", "alias/acme-ebs", "--case", "A", "--cado-role", role, where=both)
+    assert {item["account"]: item["grantee_principal"] for item in result.json["items"]} == {
+        STAGING: role,
+        PROD: ROLE_ARN,
+    }
+    assert result.code == 0
+    stray = cli("kms", "grant", "--key", "alias/acme-ebs", "--cado-role", role, *IN_PROD, "--yes")
+    assert (stray.code, stray.out) == (2, "")
+    assert "--grantee" in stray.err
+    for wrong in ("A,B", f"{role},{role}x", "no such!"):
+        assert cli("kms", "list", "--cado-role", wrong, *both).code == 2
+    named = grant(
+        cli, "--key", "alias/acme-data", "--case", "A", "--cado-role", f"{role},CadoResponseRole", where=both
+    )
+    assert named.code == 0
+
+
 def test_cados_own_list_names_the_cado_roles(cli: Cli, tmp_path: Any) -> None:
     role = f"arn:aws:iam::{STAGING}:role/StackSet-Cado-CadoResponseRole-1A2B3C"
     listed = tmp_path / "accounts.csv"
@@ -306,6 +326,7 @@ def test_it_asks_first(cli: Cli, grants: Any) -> None:
     no = cli(*argv, stdin=Terminal("n\n"), stderr=Terminal(), stdout=Terminal())
     assert no.code == 4
     assert "create 1" in no.err
+    assert f"grants to {ROLE_ARN}" in no.err
     assert not grants().ours("acme-data")
     yes = cli(*argv, stdin=Terminal("y\n"), stderr=Terminal(), stdout=Terminal())
     assert yes.code == 0

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import io
 import json
 import re
+import shlex
 import tomllib
 from pathlib import Path
 
 import pytest
 
+from cado_ops.cli.app import main
 from cado_ops.cli.commands import COMMANDS
 from cado_ops.cli.options import ALL_OPTIONS
+from cado_ops.cli.policy_show import NAMES
 from cado_ops.cli.settings import load
+from cado_ops.cli.world import World
 from cado_ops.model import Outcome, Status
 from cado_ops.render.columns import layout
 
@@ -78,3 +83,28 @@ def test_flags_only_are_named_as_such():
     [line] = [line for line in EXISTING.splitlines() if line.startswith("- Flags only")]
     assert [each.setting.flag for each in ALL_OPTIONS if each.setting.flag_only
             and f"`{each.setting.flag}`" not in line] == []  # fmt: skip
+
+
+SHOWN = re.findall(
+    r"^```\ncado-ops (policy show [^\n]*)\n```\n\n```json\n(.*?)^```",
+    (ROOT / "docs" / "operator-policy.md").read_text(encoding="utf-8"),
+    re.DOTALL | re.MULTILINE,
+)
+
+
+@pytest.mark.parametrize(("command", "document"), SHOWN, ids=[command for command, _ in SHOWN])
+def test_the_policies_in_the_documents_are_what_is_rendered(command: str, document: str):
+    out = io.StringIO()
+    assert main(shlex.split(command), World(stdout=out, stderr=io.StringIO())) == 0
+    assert out.getvalue() == document
+
+
+def test_every_policy_of_the_operator_is_documented():
+    shown = {command.split()[2] for command, _ in SHOWN}
+    assert shown == {"operator", "operator-trust", "operator-caller", "tag-guard"}
+    blocks = (ROOT / "docs" / "operator-policy.md").read_text(encoding="utf-8").count("```json")
+    assert blocks == len(SHOWN), "none is written by hand"
+
+
+def test_the_reference_has_every_policy():
+    assert [name for name in NAMES if f"| `{name}` |" not in EXISTING] == []
