@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cado_ops.arns import parse_account_id, parse_region
+from cado_ops.arns import parse_account_id, parse_region, split_commas
 from cado_ops.cli.options import POLICY_CHECK_OPTIONS, takes
 from cado_ops.cli.policy_names import kms_variant, role_named
 from cado_ops.cli.session import Session, run
@@ -209,6 +209,8 @@ class _Checker:
         session = self.session
         selection = session.given.keys()
         reader = reader_of(session)
+        # Here an ARN says which role is meant, whosever the key is: it may be of an account that is not read.
+        reader.roles = replace(reader.roles, typed=frozenset())
         seen = reader.selected(selection)
         session.say_left_out(seen.left_out)
         cells = {
@@ -235,7 +237,9 @@ class _Checker:
         from cado_ops.scope import CadoRoles
 
         account, partition = key.arn.split(":")[4], key.arn.split(":")[1]
-        role_arn = reader.cado_role(account).arn
+        text = self.session.given.text("cado-role")
+        named = [each for each in split_commas([text], "--cado-role") if each.startswith("arn:")] if text else []
+        role_arn = named[0] if len(named) == 1 else reader.cado_role(account).arn
         role_account = role_arn.split(":")[4]
         documents = None
         scope = self.session.scope
