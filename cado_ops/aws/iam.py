@@ -1,12 +1,42 @@
-"""IAM: roles, looked up."""
+"""IAM: roles, looked up; the policies of a role; and AWS's own simulator."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 from cado_ops.aws.connection import Connection, understanding
 from cado_ops.aws.credentials import Identity
 from cado_ops.errors import AwsError
+
+# "AWS global condition context keys" and KMS's: the keys with several values.
+_LISTS = frozenset({"aws:tagkeys", "kms:grantoperations"})
+
+
+@dataclass(frozen=True, slots=True)
+class RolePolicy:
+    """One policy of a role: ``document`` is AWS's own. ``arn`` is None for an inline one."""
+
+    name: str
+    document: Any
+    arn: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Simulated:
+    """The simulator's answer to one action on one resource: ``allowed``, ``explicitDeny`` or ``implicitDeny``.
+
+    ``by_organization`` and ``by_boundary`` are None where AWS tells nothing of them; ``missing`` are condition keys
+    that policies ask for and the request did not give.
+    """
+
+    action: str
+    resource: str
+    decision: str
+    by_organization: bool | None = None
+    by_boundary: bool | None = None
+    missing: tuple[str, ...] = ()
 
 
 class Iam:
@@ -40,3 +70,84 @@ class Iam:
             with understanding("ListRoles"):
                 found += [role["Arn"] for role in page if any(word in role["RoleName"] for word in words)]
         return sorted(found)
+
+    def role_policies(self, identity: Identity, name: str) -> list[RolePolicy]:
+        """All policies of a role, the inline ones first, each kind in IAM's order.
+
+        ListRolePolicies, GetRolePolicy, ListAttachedRolePolicies, GetPolicy, GetPolicyVersion.
+        """
+        found: list[RolePolicy] = []
+        for page in self._pages(identity, "ListRolePolicies", {"RoleName": name}, "PolicyNames"):
+            for policy in page:
+                answer = self._call(identity, "GetRolePolicy", {"RoleName": name, "PolicyName": policy})
+                with understanding("GetRolePolicy"):
+                    found.append(RolePolicy(answer["PolicyName"], answer["PolicyDocument"]))
+        for page in self._pages(identity, "ListAttachedRolePolicies", {"RoleName": name}, "AttachedPolicies"):
+            with understanding("ListAttachedRolePolicies"):
+                arns = [policy["PolicyArn"] for policy in page]
+            found += [self.managed_policy(identity, arn) for arn in arns]
+        return found
+
+    def managed_policy(self, identity: Identity, arn: str) -> RolePolicy:
+        """A managed policy in the version that is in force."""
+        answer = self._call(identity, "GetPolicy", {"PolicyArn": arn})
+        with understanding("GetPolicy"):
+            name, version = answer["Policy"]["PolicyName"], answer["Policy"]["DefaultVersionId"]
+        answer = self._call(identity, "GetPolicyVersion", {"PolicyArn": arn, "VersionId": version})
+        with understanding("GetPolicyVersion"):
+            return RolePolicy(name, answer["PolicyVersion"]["Document"], arn)
+
+    def boundary(self, identity: Identity, name: str) -> RolePolicy | None:
+        """The permissions boundary of a role, where it has one (GetRole)."""
+        answer = self._call(identity, "GetRole", {"RoleName": name})
+        with understanding("GetRole"):
+            arn = answer["Role"].get("PermissionsBoundary", {}).get("PermissionsBoundaryArn")
+        return self.managed_policy(identity, arn) if arn else None
+
+    def simulate(
+        self, identity: Identity, role_arn: str, action: str, resource: str, context: Mapping[str, Sequence[str]]
+    ) -> Simulated:
+        """SimulatePrincipalPolicy: may this role do this, by its policies, its boundary and the SCPs?
+
+        Each value is sent as a string, or a list of strings, which is how AWS has tag keys.
+        """
+        parameters: dict[str, Any] = {
+            "PolicySourceArn": role_arn,
+            "ActionNames": [action],
+            "ResourceArns": [resource],
+        }
+        if context:
+            parameters["ContextEntries"] = [
+                {
+                    "ContextKeyName": key,
+                    "ContextKeyValues": list(values),
+                    "ContextKeyType": "stringList" if key.lower() in _LISTS else "string",
+                }
+                for key, values in context.items()
+            ]
+        answer = self._call(identity, "SimulatePrincipalPolicy", parameters)
+        with understanding("SimulatePrincipalPolicy"):
+            [result] = answer["EvaluationResults"]
+            # "ResourceSpecificResults": where several resources are asked for, and sometimes for one.
+            specific: dict[str, Any] = next(iter(result.get("ResourceSpecificResults", ())), {})
+            organization = specific.get("OrganizationsDecisionDetail") or result.get("OrganizationsDecisionDetail")
+            boundary = specific.get("PermissionsBoundaryDecisionDetail") or result.get(
+                "PermissionsBoundaryDecisionDetail"
+            )
+            return Simulated(
+                action,
+                resource,
+                specific.get("EvalResourceDecision") or result["EvalDecision"],
+                organization.get("AllowedByOrganizations") if organization else None,
+                boundary.get("AllowedByPermissionsBoundary") if boundary else None,
+                tuple(sorted(specific.get("MissingContextValues") or result.get("MissingContextValues") or ())),
+            )
+
+    def _call(self, identity: Identity, action: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
+        return self._connection.call(identity, "iam", self._connection.home_region, action, parameters)
+
+    def _pages(self, identity: Identity, action: str, parameters: Mapping[str, Any], result: str) -> Any:
+        return self._connection.pages(
+            identity, "iam", self._connection.home_region, action, {**parameters, "MaxItems": 1000}, result,
+            asks="Marker", tells="Marker",
+        )  # fmt: skip

@@ -88,6 +88,13 @@ class Kms:
             with understanding("ListRetirableGrants"):
                 yield [_grant(cell, entry) for entry in page]
 
+    def key_policy(self, cell: Cell, key_id: str) -> str:
+        """The policy of a key, as JSON text (GetKeyPolicy). A key has exactly one, and it is called default."""
+        answer = self._call(cell, "GetKeyPolicy", {"KeyId": key_id, "PolicyName": "default"})
+        with understanding("GetKeyPolicy"):
+            policy: str = answer["Policy"]
+        return policy
+
     def create_grant(
         self,
         cell: Cell,

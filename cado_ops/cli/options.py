@@ -279,6 +279,37 @@ POLICY_SHOW_OPTIONS = (
     *(each for each in OUTPUT_OPTIONS if each.name in ("debug", "config")),
 )  # fmt: skip
 
+_ROLE_OF_POLICY = _option("role", POLICY, "Read it live from IAM: all policies of this role, by name or ARN.",
+                          metavar="NAME|ARN", flag_only=True)  # fmt: skip
+_KMS_VARIANT = _option("kms", POLICY, "The KMS variant: full, grant-only, withheld or ebs-direct.",
+                       metavar="VARIANT", flag_only=True)  # fmt: skip
+POLICY_TIGHTEN_OPTIONS = (
+    _ROLE_OF_POLICY,
+    _KMS_VARIANT,
+    _option("document", POLICY, "A document that SendCommand may run where the policy names none (repeatable). "
+            "Default: AWS-RunShellScript, AWS-RunPowerShellScript.", kind="list", metavar="NAME", flag_only=True),
+    _option("session-document", POLICY, "A document that StartSession may use (repeatable). Default: "
+            "AWS-StartPortForwardingSession.", kind="list", metavar="NAME", flag_only=True),
+    _option("drop-sid", POLICY, "Leave this statement out (repeatable).", kind="list", metavar="SID",
+            flag_only=True),
+    _option("strict", POLICY, "Allow nothing new, no read-only repair either.", kind="bool", flag_only=True),
+    replace(_BY_NAME["format"], help="json, cloudformation or terraform. Default: as it came in."),
+    _BY_NAME["out"],
+    *(each for each in SCOPE_OPTIONS if each.setting.key not in ("region", "exclude_region", "cado_role")),
+    *(each for each in OUTPUT_OPTIONS if each.name in ("debug", "config")),
+    *CONNECTION_OPTIONS,
+)  # fmt: skip
+POLICY_CHECK_OPTIONS = (
+    replace(_ROLE_OF_POLICY, help="Live roles: of this name in the whole scope, or one ARN."),
+    replace(_BY_NAME["key"], help="The policy of a key, by id, ARN or alias/NAME (repeatable).", panel=POLICY),
+    replace(_KMS_VARIANT, help="What the role is to do with keys: full, grant-only, withheld or ebs-direct."),
+    _option("platform-region", POLICY, "The region that the platform runs in.", metavar="REGION", flag_only=True),
+    _option("platform-account", POLICY, "The account that the platform runs in.", metavar="ID", flag_only=True),
+    _option("platform-org", POLICY, "The organisation that the platform runs in.", metavar="ID", flag_only=True),
+    _option("no-simulator", POLICY, "Do not ask AWS's own policy simulator.", kind="bool", flag_only=True),
+    *AWS_OPTIONS,
+)
+
 ALL_OPTIONS = tuple(
     {
         each.name: each
@@ -292,6 +323,8 @@ ALL_OPTIONS = tuple(
             *EXPORT_OPTIONS,
             *EXPLAIN_OPTIONS,
             *POLICY_SHOW_OPTIONS,
+            *POLICY_TIGHTEN_OPTIONS,
+            *POLICY_CHECK_OPTIONS,
         )
     }.values()
 )

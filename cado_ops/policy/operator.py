@@ -24,6 +24,10 @@ _KEYS = (
 )
 _KEY_SWEEP = ("kms:ListAliases", "kms:ListKeys")
 _ROLES = ("iam:GetRole", "iam:ListRoles")
+_POLICIES = (
+    *(*_ROLES, "iam:GetPolicy", "iam:GetPolicyVersion", "iam:GetRolePolicy"),
+    *("iam:ListAttachedRolePolicies", "iam:ListRolePolicies"),
+)
 NEEDS: dict[str, tuple[str, ...]] = {
     "status": _FIND,
     "targets": _FIND,  # it tries whether each target can be read
@@ -32,6 +36,11 @@ NEEDS: dict[str, tuple[str, ...]] = {
     "kms grant": (*_KEYS, *_ROLES, "kms:CreateGrant"),
     "kms list": (*_KEYS, *_KEY_SWEEP, *_ROLES, "kms:ListRetirableGrants"),
     "kms retire": (*_KEYS, *_KEY_SWEEP, *_ROLES),
+    "policy tighten": _POLICIES,
+    "policy check": (
+        *(*_POLICIES, "iam:SimulatePrincipalPolicy"),
+        *("ec2:DescribeRegions", "kms:DescribeKey", "kms:GetKeyPolicy"),
+    ),
     "kms retire --revoke": (*_KEYS, *_KEY_SWEEP, *_ROLES, "kms:RevokeGrant"),
 }
 # What goes on with other commands' work needs what they need, and what puts it back.

@@ -18,6 +18,7 @@ from cado_ops.sandbox import (
     kms,
     kms_keys,
     organizations,
+    simulate,
     ssm,
     sts,
     world,
@@ -36,6 +37,7 @@ MENDS: dict[tuple[str, str], Mend] = {
     **kms.MENDS,
     **kms_keys.MENDS,
     **organizations.MENDS,
+    **simulate.MENDS,
     **ssm.MENDS,
     **sts.MENDS,
 }

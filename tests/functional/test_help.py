@@ -31,6 +31,8 @@ NAMES = [
     "runs undo",
     "runs resume",
     "runs export",
+    "policy tighten",
+    "policy check",
     "apply",
     "sandbox",
 ]
@@ -85,7 +87,14 @@ print(*sorted(sys.modules), file=sys.stderr)
 
 
 @pytest.mark.parametrize(
-    "argv", [["--version"], ["--help"], ["tag-instances", "--help"], ["runs", "list", "--help"]]
+    "argv",
+    [
+        ["--version"],
+        ["--help"],
+        ["tag-instances", "--help"],
+        ["runs", "list", "--help"],
+        ["policy", "check", "--help"],
+    ],
 )
 def test_help_loads_neither_aws_nor_moto(argv: list[str]) -> None:
     done = subprocess.run(

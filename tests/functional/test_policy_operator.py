@@ -172,6 +172,26 @@ def undo(cli: Cli, aws: Any, ids: Any) -> None:
         assert cli("runs", "undo", "last", YES).code == 0, "an undo can be undone"
 
 
+def with_a_managed_policy(aws: Any) -> None:
+    text = '{"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": "kms:Decrypt", "Resource": "*"}}'
+    iam = aws(PROD, EU, "iam")
+    arn = iam.create_policy(PolicyName="More", PolicyDocument=text)["Policy"]["Arn"]
+    iam.attach_role_policy(RoleName="CadoResponseRole", PolicyArn=arn)
+
+
+def policy_tighten(cli: Cli, aws: Any, ids: Any) -> None:
+    with_a_managed_policy(aws)
+    assert cli("policy", "tighten", "--role", "CadoResponseRole", *IN_PROD[:2], *ROLE).code == 0
+    assert cli("policy", "tighten", "--role", "Nobody", *IN_PROD[:2], *ROLE).code == 1, "and is told what there is"
+
+
+def policy_check(cli: Cli, aws: Any, ids: Any) -> None:
+    with_a_managed_policy(aws)
+    for what in (("--role", "CadoResponseRole"), ("--key", "alias/acme-data")):
+        assert cli("policy", "check", *what, *EVERYWHERE).code in (0, 3)
+    assert cli("policy", "check", "--role", "Nobody", *IN_PROD).code == 1
+
+
 FLOWS: dict[str, Callable[[Cli, Any, Any], None]] = {
     "status": status,
     "targets": targets,
@@ -181,6 +201,8 @@ FLOWS: dict[str, Callable[[Cli, Any, Any], None]] = {
     "kms list": kms_list,
     "kms retire": kms_retire,
     "kms retire --revoke": kms_revoke,
+    "policy tighten": policy_tighten,
+    "policy check": policy_check,
     "apply": apply,
     "runs undo": undo,
 }

@@ -1,0 +1,339 @@
+"""cado-ops policy check: what is wrong with a policy of a file, of live roles, or of keys. Changes nothing."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from cado_ops.arns import parse_account_id, parse_region, split_commas
+from cado_ops.cli.options import POLICY_CHECK_OPTIONS, takes
+from cado_ops.cli.policy_names import kms_variant, role_named
+from cado_ops.cli.session import Session, run
+from cado_ops.cli.world import World
+from cado_ops.errors import AwsError, PolicyError, UsageError
+from cado_ops.model import Cell, Failure, Report, Status
+from cado_ops.policy.lint import lint_role
+from cado_ops.policy.lint_key import is_key_policy, lint_key_policy
+from cado_ops.policy.rules import Finding, Fix, Severity, Subject
+from cado_ops.policy.source import read_policy_file
+from cado_ops.verdict.outcome import status_of
+
+if TYPE_CHECKING:
+    from cado_ops.aws.iam import Iam
+    from cado_ops.observe.policies import KeyPolicy, RolePolicies
+
+File = Annotated[str | None, typer.Argument(metavar="[FILE]", help="JSON or YAML; - is stdin.", show_default=False)]
+Item = dict[str, Any]
+
+
+@takes(POLICY_CHECK_OPTIONS)
+def check(ctx: typer.Context, file: File = None, *, flags: dict[str, Any]) -> int:
+    """What is wrong with the Cado role's policy, or a key's: rule, severity, statement, why, and what mends it.
+
+    A file (JSON; YAML; a CloudFormation template), live roles in the whole scope, or keys. An error makes exit 3.
+
+    Example: cado-ops policy check --role CadoResponseRole --org --role-name CadoOperator
+    """
+
+    def body(session: Session) -> Report:
+        given = [each for each in (file, flags["role"], flags["key"]) if each]
+        if len(given) != 1:
+            raise UsageError("give a file, --role or --key", "- reads stdin")
+        checker = _Checker(session)
+        if file is not None:
+            return checker.file(file)
+        return checker.roles(role_named(flags["role"])) if flags["role"] else checker.keys()
+
+    return run("policy check", flags, ctx.obj, body)
+
+
+@dataclass(frozen=True)
+class _Source:
+    """What a finding is about. ``args`` are what names it on the command line of what mends it."""
+
+    account: str | None
+    name: str
+    args: tuple[str, ...]
+    role_arn: str | None = None
+
+
+class _Checker:
+    def __init__(self, session: Session) -> None:
+        self.session = session
+        self.world: World = session.world
+        given = session.given
+        region, account = given.text("platform-region"), given.text("platform-account")
+        self.kms = kms_variant(given)
+        self.platform: dict[str, Any] = {
+            "kms": self.kms,
+            "platform_region": parse_region(region, "--platform-region") if region else None,
+            "platform_account": parse_account_id(account, "--platform-account") if account else None,
+            "platform_org": given.text("platform-org"),
+        }
+
+    # --- a file
+
+    def file(self, path: str) -> Report:
+        text = self.world.read_file(path, "FILE")
+        where = "stdin" if path == "-" else path
+        source = _Source(None, where, () if path == "-" else (path,))
+        try:
+            found = read_policy_file(text, where).found
+        except PolicyError as error:
+            findings = [Finding("malformed", None, error.message + (f" ({error.hint})" if error.hint else ""))]
+            return self._report([(source, findings)], targets=1)
+        findings = []
+        for each in found:
+            for finding in self._of_document(each.document):
+                statement = ".".join(filter(None, (each.name, finding.statement))) or None
+                findings.append(Finding(finding.rule, statement, _placed(finding)))
+        return self._report([(source, findings)], targets=1)
+
+    def _of_document(self, document: Any) -> list[Finding]:
+        subject = Subject((document,), **self.platform)
+        if not is_key_policy(document):
+            return lint_role(subject)
+        role = self._cado_role_of(document)
+        account = role.split(":")[4]
+        return lint_key_policy(subject, account=account, role_arn=role, role_documents=None)
+
+    def _cado_role_of(self, document: Any) -> str:
+        """For a key policy in a file, whose account it does not say: that of the root it names, or of the role."""
+        from cado_ops.policy.lint_key import accounts_of
+
+        named = self.session.given.text("cado-role")
+        if named and named.startswith("arn:"):
+            return named
+        accounts = sorted({each for statement in document.statements for each in accounts_of(statement.principal)})
+        if len(accounts) != 1:
+            raise UsageError(
+                "this is a key's policy, and it does not tell the account",
+                "add --cado-role with the role's ARN",
+            )
+        return self.session.given.cado_roles(self.session.scope).arn(accounts[0], Subject((document,)).partition)
+
+    # --- live roles
+
+    def roles(self, named: str) -> Report:
+        from cado_ops.aws.iam import Iam
+        from cado_ops.observe.policies import read_roles
+
+        session = self.session
+        session.progress.phase("reading", None)
+        caller = session.identified()
+        read = read_roles(
+            session.scope, caller, session.connection, named,
+            max_concurrency=session.max_concurrency, on_progress=session.reading,
+        )  # fmt: skip
+        session.say_left_out(read.left_out)
+        iam = Iam(session.connection)
+        checked = []
+        for account, role in sorted(read.roles.items()):
+            source = _Source(account, role.arn, ("--role", role.arn, *self._role_args()), role.arn)
+            findings = self._of_role(role)
+            findings += self._same_role(account, role.arn)
+            if not session.given.flag("no-simulator"):
+                more, problem = self._simulated(iam, role)
+                findings += more
+                if problem is not None:
+                    read.failures.append(problem)
+            checked.append((source, findings))
+        return self._report(
+            checked, targets=read.targets, failed=read.failed, failures=read.failures, left_out=len(read.left_out)
+        )
+
+    def _of_role(self, role: RolePolicies) -> list[Finding]:
+        subject = Subject(role.documents, live_partition=role.arn.split(":")[1], **self.platform)
+        findings = lint_role(subject)
+        if len(role.policies) == 1:
+            return findings
+        # With the policy's name: a Sid may stand in several.
+        return [Finding(each.rule, each.place or each.statement, each.message) for each in findings]
+
+    def _same_role(self, account: str, arn: str) -> list[Finding]:
+        """The operator role must be another than the one that it works for."""
+        connection, caller = self.session.connection, self.session.identified()
+        operator = connection.credentials.role_arn(account)
+        own = caller.arn.split(":", 5)[5].split("/")
+        is_own = account == caller.account and own[0] == "assumed-role" and own[1] == arn.rpartition("/")[2]
+        if operator == arn or (operator is None and is_own):
+            return [Finding("same-role", None, f"you work as {arn}, which is the role that is checked")]
+        return []
+
+    def _simulated(self, iam: Iam, role: RolePolicies) -> tuple[list[Finding], Failure | None]:
+        """AWS's own answers beside ours."""
+        from cado_ops.errors import Kind as ErrorKind
+        from cado_ops.observe.policies import simulate
+        from cado_ops.observe.targets import failure
+        from cado_ops.policy.evaluate import Decision, Kind
+        from cado_ops.policy.probes import our_verdict, probes
+
+        session = self.session
+        partition = role.arn.split(":")[1]
+        region = next(iter(session.scope.regions), None) or session.connection.home_region
+        asked = probes(partition, role.account, region)
+        answers, error = simulate(iam, role, asked)
+        findings = []
+        policies = dict(role.policies)
+        for probe, answer in answers:
+            ours = our_verdict(probe, role.arn, policies, role.boundary)
+            told = f"{probe.action} {probe.about}"
+            if ours.kind is Kind.BOUNDARY:
+                findings.append(
+                    Finding("not-granted", None, f"{told}: allowed by the policies, not by the boundary")
+                )
+            if ours.decision is not Decision.UNKNOWN and ours.allowed != (answer.decision == "allowed"):
+                by = "; by an organisation policy" if answer.by_organization is False else ""
+                message = f"{told}: by this program {ours.decision}, by AWS {answer.decision}{by}"
+                findings.append(Finding("simulator-differs", None, message))
+        if error is None:
+            return findings, None
+        if error.kind in (ErrorKind.DENIED, ErrorKind.ORG_DENIED):
+            session.remark(
+                f"not put to AWS's simulator in {role.account}: iam:SimulatePrincipalPolicy is not allowed"
+            )
+            return findings, None
+        return findings, _with_id(failure(error, "observe", role.account), role.arn)
+
+    # --- keys
+
+    def keys(self) -> Report:
+        from cado_ops.aws.iam import Iam
+        from cado_ops.cli.kms_proposal import reader_of
+        from cado_ops.observe.policies import read_key_policies
+
+        session = self.session
+        selection = session.given.keys()
+        reader = reader_of(session)
+        # Here an ARN says which role is meant, whosever the key is: it may be of an account that is not read.
+        reader.roles = replace(reader.roles, typed=frozenset())
+        seen = reader.selected(selection)
+        session.say_left_out(seen.left_out)
+        cells = {
+            use.key_arn: Cell(use.key_arn.split(":")[4], use.key_arn.split(":")[3])
+            for found in seen.readings.values()
+            for use in found.uses
+            if use.key_arn
+        }
+        iam = Iam(session.connection)
+        policies, failures = read_key_policies(reader.kms, cells, session.max_concurrency)
+        checked = [
+            (self._key_source(key), self._of_key(iam, key, set(seen.accounts.in_scope), reader)) for key in policies
+        ]
+        return self._report(
+            checked, targets=seen.targets, failed=seen.failed_cells, failures=[*seen.failures, *failures],
+            left_out=len(seen.left_out),
+        )  # fmt: skip
+
+    def _key_source(self, key: KeyPolicy) -> _Source:
+        return _Source(key.arn.split(":")[4], key.arn, ("--key", key.arn, *self._role_args()))
+
+    def _of_key(self, iam: Iam, key: KeyPolicy, in_scope: set[str], reader: Any) -> list[Finding]:
+        from cado_ops.observe.policies import read_role
+        from cado_ops.scope import CadoRoles
+
+        account, partition = key.arn.split(":")[4], key.arn.split(":")[1]
+        text = self.session.given.text("cado-role")
+        named = [each for each in split_commas([text], "--cado-role") if each.startswith("arn:")] if text else []
+        role_arn = named[0] if len(named) == 1 else reader.cado_role(account).arn
+        role_account = role_arn.split(":")[4]
+        documents = None
+        scope = self.session.scope
+        # A key's ARN narrows what is read to its own account; the scope options say what may be read besides.
+        may_read = in_scope | {each.account_id for each in scope.accounts} | {reader.caller.account}
+        if role_account in may_read or scope.org or scope.ous:
+            try:
+                documents = read_role(iam, role_account, CadoRoles(role_arn), partition).documents
+            except AwsError as error:
+                self.session.warn(f"{role_arn} could not be read ({error.code}): its own side was not checked")
+        else:
+            self.session.warn(f"{role_arn} is of an account that is not in scope: its own side was not checked")
+        subject = Subject((key.document,), live_partition=partition, **self.platform)
+        return lint_key_policy(subject, account=account, role_arn=role_arn, role_documents=documents)
+
+    # --- the answer
+
+    def _role_args(self) -> tuple[str, ...]:
+        name = self.session.given.text("role-name")
+        external = self.session.given.text("external-id")
+        profile = self.session.given.text("profile")
+        args: list[str] = ["--profile", profile] if profile else []
+        args += ["--role-name", name] if name else []
+        for arn in self.session.given.merged("role-arn").value or []:
+            args += ["--role-arn", arn]
+        return tuple(args + (["--external-id", external] if external else []))
+
+    def _report(
+        self,
+        checked: Iterable[tuple[_Source, list[Finding]]],
+        *,
+        targets: int,
+        failed: int = 0,
+        failures: Iterable[Failure] = (),
+        left_out: int = 0,
+    ) -> Report:
+        checked, failures = list(checked), list(failures)
+        items = [self._item(source, finding) for source, findings in checked for finding in findings]
+        counts = {str(each): sum(item["severity"] == each for item in items) for each in Severity}
+        status = status_of(["listed"] * len(checked), failures, targets=targets, targets_failed=failed)
+        if status is Status.SUCCESS and counts["error"]:
+            status = Status.PARTIAL
+        if not items and not failures:
+            self.session.remark("nothing is wrong with it, by these rules")
+        return Report(
+            "policy check",
+            status,
+            caller=self.session.caller,
+            summary={"targets": targets, "targets_failed": failed, "targets_left_out": left_out,
+                     "checked": len(checked), **counts},
+            items=items,
+            failures=failures,
+        )  # fmt: skip
+
+    def _item(self, source: _Source, finding: Finding) -> Item:
+        return {
+            "account": source.account,
+            "source": source.name,
+            "rule": finding.rule,
+            "severity": str(finding.severity),
+            "statement": finding.statement,
+            "message": finding.message,
+            "fix": self._fix(source, finding),
+        }
+
+    def _fix(self, source: _Source, finding: Finding) -> str | None:
+        """A command line that can be pasted; None where no command mends it."""
+        made: dict[Fix, Callable[[], tuple[str, ...] | None]] = {
+            Fix.TIGHTEN: lambda: (
+                ("policy", "tighten", *source.args) if source.args and "--key" not in source.args else None
+            ),
+            Fix.SHOW_TAGGED: lambda: ("policy", "show", "ssm-tagged"),
+            Fix.SHOW_KMS: lambda: self._show_kms(source),
+            Fix.GRANT: lambda: ("kms", "grant", *source.args) if "--key" in source.args else None,
+            Fix.NONE: lambda: None,
+        }
+        words = made[finding.fix]()
+        return shlex.join(("cado-ops", *words)) if words else None
+
+    def _show_kms(self, source: _Source) -> tuple[str, ...] | None:
+        name = f"kms-{self.kms or 'withheld'}"
+        if "--key" in source.args:
+            return ("policy", "show", name, "--key", source.name)
+        return ("policy", "show", name, "--cado-role", source.role_arn) if source.role_arn else None
+
+
+def _placed(finding: Finding) -> str:
+    """The message with the line it is about, in a file."""
+    place = (finding.place or "").partition(": ")[0]
+    numbers = place.split(":")[-2:]
+    return (
+        f"line {numbers[0]}: {finding.message}" if len(numbers) == 2 and numbers[0].isdigit() else finding.message
+    )
+
+
+def _with_id(failed: Failure, what: str) -> Failure:
+    return replace(failed, id=what)

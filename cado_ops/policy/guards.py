@@ -1,0 +1,139 @@
+"""Denies for what cannot be split: wildcards in actions, NotAction, NotResource, what a template fills in.
+
+"Policy evaluation logic", IAM User Guide: a Deny goes before every Allow, in whatever policy of the role it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from cado_ops.model import SSM_TAG, SSM_TAG_VALUE
+from cado_ops.policy.document import ALLOW, DENY, Condition, Document, Statement, Value, Values
+from cado_ops.policy.kms_variant import CREATE_GRANT, FAMILIES, FOR_AWS_RESOURCE, VARIANTS
+from cado_ops.policy.library import TAG_KEY
+from cado_ops.policy.parts import CREATE_TAGS, SEND, START, Wish
+from cado_ops.policy.patterns import covers
+from cado_ops.policy.reach import (
+    TAG_SPELLINGS,
+    Ask,
+    Place,
+    names_action,
+    open_in,
+    open_targets,
+    setting_the_tag,
+    tagged,
+    widest,
+)
+
+# A document that nobody names: what lets it through lets every document through.
+ANY_DOCUMENT = "any-document-that-is-not-named"
+# One action of each family stands for it.
+ONE_OF = {
+    "kms:Encrypt": "kms:Encrypt",
+    "kms:Decrypt": "kms:Decrypt",
+    "kms:ReEncrypt*": "kms:ReEncryptFrom",
+    "kms:GenerateDataKey*": "kms:GenerateDataKey",
+    CREATE_GRANT: CREATE_GRANT,
+}
+
+
+def keys_in(place: Place) -> str:
+    return f"arn:{place.partition}:kms:*:*:key/*"
+
+
+def guards_for(document: Document, place: Place, wish: Wish) -> Iterator[Statement]:
+    """The Denies that a policy still needs, all its statements considered; none where it is tight."""
+    documents = [document]
+    partition = place.partition
+    for action, names in ((SEND, wish.documents), (START, wish.session_documents)):
+        word = action.partition(":")[2]
+        if open_targets(documents, action, partition):
+            yield Statement(
+                sid=f"Deny{word}WithoutTheTag",
+                effect=DENY,
+                actions=Values.of(action),
+                resources=Values.of(*place.targets),
+                conditions=(Condition("StringNotEquals", TAG_KEY, Values.of(SSM_TAG_VALUE)),),
+            )
+        if open_documents(documents, action, place):
+            allowed = [*map(place.document, names), *_named_documents(document, action, place)]
+            yield Statement(
+                sid=f"Deny{word}WithOtherDocuments",
+                effect=DENY,
+                actions=Values.of(action),
+                not_resources=Values.of(*dict.fromkeys([*place.targets, *allowed, *_besides(action, partition)])),
+            )
+    if any(open_in(documents, tagging(place, key), partition) for key in TAG_SPELLINGS):
+        yield Statement(
+            sid="DenySettingTheTag",
+            effect=DENY,
+            actions=Values.of(CREATE_TAGS),
+            resources=Values.of("*"),
+            conditions=(Condition("ForAnyValue:StringEqualsIgnoreCase", "aws:TagKeys", Values.of(SSM_TAG)),),
+        )
+    if wish.kms is not None:
+        yield from _kms_guards(documents, place, wish.kms)
+
+
+def _kms_guards(documents: list[Document], place: Place, name: str) -> Iterator[Statement]:
+    variant, keys = VARIANTS[name], keys_in(place)
+    closed = [
+        family
+        for family in FAMILIES
+        if family not in variant.actions and open_in(documents, Ask(ONE_OF[family], keys), place.partition)
+    ]
+    if closed:
+        yield Statement(sid="DenyOtherUseOfKeys", effect=DENY, actions=Values.of(*closed), resources=Values.of("*"))
+    not_for_services = Ask(CREATE_GRANT, keys, {FOR_AWS_RESOURCE.lower(): ("false",)})
+    if variant.grants_for_services and open_in(documents, not_for_services, place.partition):
+        yield Statement(
+            sid="DenyGrantsToOthers",
+            effect=DENY,
+            actions=Values.of(CREATE_GRANT),
+            resources=Values.of("*"),
+            conditions=(Condition("BoolIfExists", FOR_AWS_RESOURCE, Values.of("false")),),
+        )
+
+
+def open_documents(documents: Iterable[Document], action: str, place: Place) -> list[Statement]:
+    """The statements that let an action have documents which nobody named: by a wildcard, or by no name at all."""
+    documents = list(documents)
+    names = {ANY_DOCUMENT: None}
+    for document in documents:
+        for statement in document.statements:
+            for entry in statement.resources or ():
+                prefix, _, name = widest(entry, place.partition).rpartition(":document/")
+                # What a wildcard stands for: a document that no other pattern is likely to name.
+                names |= (
+                    {name.replace("*", "-other").replace("?", "z"): None}
+                    if prefix and set("*?") & set(name)
+                    else {}
+                )
+    found: dict[int, Statement] = {}
+    for name in names:
+        # A document has no tag of the instance's.
+        ask = Ask(action, f"arn:{place.partition}:ssm:*:*:document/{name}", tagged(None))
+        for statement in open_in(documents, ask, place.partition):
+            found[id(statement)] = statement
+    return list(found.values())
+
+
+def tagging(place: Place, key: str = SSM_TAG) -> Ask:
+    """Putting the SSM tag on an instance that is there already."""
+    return Ask(CREATE_TAGS, place.instances, setting_the_tag(key))
+
+
+def _named_documents(document: Document, action: str, place: Place) -> Iterator[Value]:
+    """The documents that the policy's other statements name for this action: they stay allowed."""
+    for statement in document.statements:
+        if statement.effect != ALLOW or statement.whole is not None or not names_action(statement, action):
+            continue
+        for entry in statement.resources or ():
+            wide = widest(entry, place.partition)
+            if covers(place.documents, wide) and not set("*?") & set(wide.rpartition("/")[2]):
+                yield entry
+
+
+def _besides(action: str, partition: str) -> tuple[str, ...]:
+    """What else the action knows as a resource: the bucket for its output, the tasks of ECS."""
+    return (f"arn:{partition}:s3:::*",) if action == SEND else (f"arn:{partition}:ecs:*:*:task/*",)

@@ -1,0 +1,242 @@
+"""What is wrong with SendCommand, sessions and the ways round them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from cado_ops.model import SSM_TAG, SSM_TAG_VALUE
+from cado_ops.policy import known
+from cado_ops.policy.document import ALLOW, Condition, Statement, Values
+from cado_ops.policy.guards import open_documents, tagging
+from cado_ops.policy.library import RUN_DOCUMENTS
+from cado_ops.policy.pairs import SESSION_ACTIONS, has_document_check
+from cado_ops.policy.parts import SEND, START
+from cado_ops.policy.patterns import covers
+from cado_ops.policy.reach import (
+    NO_TAGS,
+    TAG_SPELLINGS,
+    Ask,
+    is_on_our_tag,
+    may_allow,
+    names_action,
+    open_in,
+    open_targets,
+    operator_parts,
+    tagged,
+    widest,
+)
+from cado_ops.policy.rules import Finding, Subject, finding
+
+_RIGHT_KEYS = ("ssm:resourcetag", "aws:resourcetag")
+_READS = ("ssm:DescribeInstanceInformation", "ssm:GetCommandInvocation")
+_EC2, _NODES = "instances", "targets"
+# Action, on what, and what is known of the request; and what it does.
+OTHER_WAYS: dict[str, str] = {
+    "ssm:CreateAssociation": "runs a document on instances, again and again",
+    "ssm:CreateAssociationBatch": "runs a document on instances, again and again",
+    "ssm:UpdateAssociation": "changes what an association runs",
+    "ssm:StartAutomationExecution": "runs commands on instances through a runbook",
+    "ssm:StartChangeRequestExecution": "runs a runbook through a change request",
+    "ssm:RegisterTaskWithMaintenanceWindow": "runs commands on instances in a maintenance window",
+    "ec2-instance-connect:SendSSHPublicKey": "lets an SSH key in",
+    "ec2-instance-connect:SendSerialConsoleSSHPublicKey": "opens the serial console",
+    "ec2:ModifyInstanceAttribute": "replaces the user data, which runs at the next start",
+    "iam:PutRolePolicy": "writes permissions of a role, its own too",
+    "iam:AttachRolePolicy": "gives a role permissions, itself too",
+    "iam:CreatePolicyVersion": "rewrites a managed policy, its own too",
+    "iam:SetDefaultPolicyVersion": "puts another version of a managed policy in force",
+    "iam:DeleteRolePermissionsBoundary": "lifts a permissions boundary",
+    "iam:UpdateAssumeRolePolicy": "lets others into a role",
+}
+
+
+def lint_ssm(subject: Subject) -> Iterator[Finding]:
+    yield from _send_command(subject)
+    yield from _documents(subject)
+    yield from _no_resources(subject)
+    yield from _sessions(subject)
+    yield from _other_ways(subject)
+    yield from _tags(subject)
+
+
+def _send_command(subject: Subject) -> Iterator[Finding]:
+    for statement in open_targets(subject.documents, SEND, subject.partition):
+        yield from _open(statement, SEND, "send-command-untagged")
+    reached = False
+    for statement in subject.statements:
+        if not _could(subject, statement, SEND):
+            continue
+        if _lets_tagged(subject, statement, SEND):
+            reached = True
+            continue
+        for condition in statement.conditions if names_action(statement, SEND) else ():
+            if is_on_our_tag(condition.key):
+                yield _dead(statement, condition)
+    if not reached:
+        yield finding("send-command-missing", None, "no statement allows ssm:SendCommand on tagged instances")
+
+
+def _could(subject: Subject, statement: Statement, action: str) -> bool:
+    """Whether it allows an action on instances, its conditions aside."""
+    bare = replace(statement, conditions=())
+    return any(may_allow(bare, Ask(action, target), subject.partition) for target in subject.place.targets)
+
+
+def _lets_tagged(subject: Subject, statement: Statement, action: str) -> bool:
+    right = tagged(SSM_TAG_VALUE)
+    return any(
+        may_allow(statement, Ask(action, target, right), subject.partition) for target in subject.place.targets
+    )
+
+
+def _open(statement: Statement, action: str, otherwise: str) -> Iterator[Finding]:
+    """Why an open statement is open: a condition on the tag that does not hold, or none."""
+    ours = [each for each in statement.conditions if is_on_our_tag(each.key)]
+    for condition in ours:
+        yield finding(_fault(condition), statement, f"{action}: {_written(condition)} {_explained(condition)}")
+    if not ours:
+        bound = ", ".join(each.key for each in statement.conditions)
+        but = f" (it is bound by {bound} alone)" if bound else ""
+        yield finding(
+            otherwise, statement, f"{action} is allowed on instances without {SSM_TAG}={SSM_TAG_VALUE}{but}"
+        )
+
+
+def _dead(statement: Statement, condition: Condition) -> Finding:
+    wanted = f"{_written(condition)} never holds for an instance with {SSM_TAG}={SSM_TAG_VALUE}"
+    return finding(_fault(condition), statement, f"{wanted}: {_explained(condition)}")
+
+
+def _fault(condition: Condition) -> str:
+    """The rule that a condition on the tag breaks."""
+    if condition.key.lower().partition("/")[0] not in _RIGHT_KEYS:
+        return "tag-condition-key"
+    quantifier, if_exists, name = operator_parts(condition.operator)
+    if quantifier == "forallvalues" or if_exists or name not in ("stringequals", "stringlike"):
+        return "tag-condition-operator"
+    return "tag-condition-value"
+
+
+def _explained(condition: Condition) -> str:
+    prefix = condition.key.partition("/")[0]
+    quantifier, if_exists, name = operator_parts(condition.operator)
+    match _fault(condition):
+        case "tag-condition-key":
+            return f"{prefix} is not the tag of the instance; ssm:resourceTag/{SSM_TAG} is"
+        case "tag-condition-operator" if if_exists:
+            return "IfExists holds where the instance has no such tag"
+        case "tag-condition-operator" if quantifier == "forallvalues":
+            return "ForAllValues holds where the instance has no such tag"
+        case "tag-condition-operator" if "not" in name:
+            return "a negated operator holds where the instance has no such tag"
+        case "tag-condition-operator":
+            return f"{condition.operator} does not ask for the value {SSM_TAG_VALUE}: StringEquals does"
+    return f"the value has to be {SSM_TAG_VALUE}, exactly, and no wildcard"
+
+
+def _written(condition: Condition) -> str:
+    return f"{condition.operator} {condition.key}: {', '.join(map(str, condition.values))}"
+
+
+def _documents(subject: Subject) -> Iterator[Finding]:
+    for statement in open_documents(subject.documents, SEND, subject.place):
+        yield finding(
+            "send-command-documents",
+            statement,
+            f"ssm:SendCommand may run any document, not {RUN_DOCUMENTS[0]} alone",
+        )
+    reaching = [
+        each for each in subject.statements if _could(subject, each, SEND) and _lets_tagged(subject, each, SEND)
+    ]
+    if not reaching:
+        return
+    no_tags = tagged(None)
+    missing = [
+        name
+        for name in RUN_DOCUMENTS
+        if not open_in(subject.documents, Ask(SEND, subject.place.document(name), no_tags), subject.partition)
+    ]
+    if missing:
+        yield finding(
+            "documents-missing", reaching[0],
+            f"ssm:SendCommand is allowed on tagged instances and with no document of {', '.join(missing)}",
+        )  # fmt: skip
+
+
+def _no_resources(subject: Subject) -> Iterator[Finding]:
+    for statement in subject.statements:
+        if statement.effect != ALLOW or statement.actions is None:
+            continue
+        for action in statement.actions.strings:
+            if set(action) & set("*?") or not known.knows_no_resources(action):
+                continue
+            if not may_allow(statement, Ask(action, "*", NO_TAGS), subject.partition):
+                yield finding(
+                    "no-resources", statement,
+                    f'{action} knows no resources and no tags: this grants nothing; it works on "*" alone',
+                )  # fmt: skip
+    sends = any(_could(subject, each, SEND) for each in subject.statements)
+    for action in _READS:
+        if sends and not open_in(subject.documents, Ask(action, "*", NO_TAGS), subject.partition):
+            yield finding("read-missing", None, f'no statement allows {action} (it works on "*" alone)')
+
+
+def _sessions(subject: Subject) -> Iterator[Finding]:
+    partition, place = subject.partition, subject.place
+    for statement in open_targets(subject.documents, START, partition):
+        yield from _open(statement, START, "start-session-open")
+    for statement in open_documents(subject.documents, START, place):
+        yield finding("session-documents", statement, "ssm:StartSession may open a session with any document")
+    for statement in subject.statements:
+        if statement.effect != ALLOW or not names_action(statement, START):
+            continue
+        if _could(subject, statement, START) and not has_document_check(statement):
+            yield finding(
+                "session-document-check", statement,
+                "ssm:StartSession without BoolIfExists ssm:SessionDocumentAccessCheck: true",
+            )  # fmt: skip
+    for action in SESSION_ACTIONS:
+        for statement in subject.statements:
+            if statement.effect != ALLOW or not names_action(statement, action):
+                continue
+            entries = [widest(each, partition) for each in statement.resources or Values()]
+            bare = replace(statement, conditions=())
+            if not may_allow(bare, Ask(action, place.sessions), partition):
+                yield finding(
+                    "no-resources", statement, f"{action} works on sessions' ARNs alone, and grants nothing"
+                )
+            elif not all(covers(place.sessions, each) for each in entries):
+                yield finding("terminate-session-open", statement, f"{action} on more than sessions' ARNs")
+
+
+def _other_ways(subject: Subject) -> Iterator[Finding]:
+    for action, does in OTHER_WAYS.items():
+        facts: dict[str, tuple[str, ...] | None] = {}
+        resource = "*"
+        if action == "ec2:ModifyInstanceAttribute":
+            # "Actions, resources, and condition keys for Amazon EC2": ec2:Attribute names what is modified.
+            facts = {"ec2:attribute": ("UserData",), "ec2:attribute/": None}
+            resource = subject.place.instances
+        elif action.startswith("iam:"):
+            kind = "policy" if "Policy" in action and "Version" in action else "role"
+            resource = f"arn:{subject.partition}:iam::*:{kind}/*"
+        elif action.startswith("ec2-"):
+            resource = subject.place.instances
+        else:
+            resource = f"arn:{subject.partition}:ssm:*:*:*"
+        for statement in open_in(subject.documents, Ask(action, resource, facts), subject.partition):
+            yield finding("other-way", statement, f"{action} {does}")
+
+
+def _tags(subject: Subject) -> Iterator[Finding]:
+    found: dict[int, Statement] = {}
+    for key in TAG_SPELLINGS:
+        for statement in open_in(subject.documents, tagging(subject.place, key), subject.partition):
+            found.setdefault(id(statement), statement)
+    for statement in found.values():
+        spelled = any(
+            not may_allow(statement, tagging(subject.place, key), subject.partition) for key in TAG_SPELLINGS
+        )
+        note = f"; {SSM_TAG.lower()} slips through, and condition keys know no case" if spelled else ""
+        yield finding("sets-the-tag", statement, f"ec2:CreateTags can set {SSM_TAG} on instances{note}")
