@@ -194,7 +194,8 @@ class Owner(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """One KMS key, as DescribeKey tells of it. ``manager`` is AWS or CUSTOMER; ``replicas`` are regions."""
+    """One KMS key, as DescribeKey tells of it. ``manager`` is AWS or CUSTOMER; ``replicas`` are the other
+    regions of a multi-region key."""
 
     account: str
     region: str

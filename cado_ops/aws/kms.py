@@ -27,7 +27,10 @@ class Kms:
         answer = self._call(cell, "DescribeKey", {"KeyId": key_id})
         with understanding("DescribeKey"):
             told = answer["KeyMetadata"]
-            replicas = told.get("MultiRegionConfiguration", {}).get("ReplicaKeys", ())
+            family = told.get("MultiRegionConfiguration", {})
+            relatives = {
+                each["Region"] for each in (family.get("PrimaryKey"), *family.get("ReplicaKeys", ())) if each
+            }
             return Key(
                 account=told["Arn"].split(":")[4],
                 region=told["Arn"].split(":")[3],
@@ -37,7 +40,7 @@ class Kms:
                 spec=told.get("KeySpec") or told.get("CustomerMasterKeySpec", ""),
                 usage=told.get("KeyUsage", ""),
                 multi_region=bool(told.get("MultiRegion")),
-                replicas=tuple(sorted(replica["Region"] for replica in replicas)),
+                replicas=tuple(sorted(relatives - {told["Arn"].split(":")[3]})),
             )
 
     def customer_keys(self, cell: Cell) -> Iterator[str]:

@@ -131,7 +131,9 @@ class _GrantCraft:
         session = self._session
         words = ["cado-ops", "kms", "retire", change.grant_id or "", "--key", change.key_arn or "", "--revoke"]
         role = session.connection.credentials.role_arn(change.account)
-        return shlex.join([*words, *(["--role-arn", role] if role else []), *_external_id(session)])
+        profile = session.given.text("profile")
+        who = [*(["--role-arn", role] if role else []), *_external_id(session)]
+        return shlex.join([*words, *who, *(["--profile", profile] if profile else [])])
 
 
 def _external_id(session: Session) -> list[str]:

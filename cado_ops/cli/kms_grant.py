@@ -41,6 +41,11 @@ def grant(ctx: typer.Context, *, flags: dict[str, Any]) -> int:
         )
         grantee, retiring = given.principal("grantee"), given.principal("retiring-principal")
         external = given.flag("external-grantee")
+        if given.flag("show-tokens") and (session.output == "csv" or given.text("save-plan")):
+            raise UsageError(
+                "--show-tokens goes with table, json and ndjson, and not with --save-plan",
+                "a token is shown once, when its grant is made",
+            )
         assert session.scope is not None
         plan_file(session, guards)
         # Everything the user typed is checked: only now AWS's SDK is loaded.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import dataclass
 from typing import Annotated, Any
 
 import typer
@@ -13,7 +15,7 @@ from cado_ops.cli.saved_plan import plan_file, save_or_carry_out
 from cado_ops.cli.session import Session, run
 from cado_ops.cli.world import World
 from cado_ops.errors import UsageError
-from cado_ops.journal import check_private, find_run, read_run
+from cado_ops.journal import check_private, find_run, place_of, read_run
 from cado_ops.model import Report
 from cado_ops.plan.retiring import RetireWish
 from cado_ops.scope import KeySelection
@@ -40,14 +42,15 @@ def retire(ctx: typer.Context, grants: Grants = None, *, flags: dict[str, Any]) 
         selection = given.keys()
         ids = _ids(session, grants or [])
         run_name = given.text("run")
-        if run_name is not None:
-            of_run, keys = _made_by(session, run_name)
-            ids |= of_run
+        made = _made_by(session, run_name) if run_name is not None else _Made({}, {})
+        ids |= made.ids.keys()
+        if run_name is not None and not (selection.refs or grants):
             # They say themselves where they are.
-            selection = selection if selection.refs or grants else keys
+            selection = made.keys
         session.case = given.of_case() or session.case
         wish = RetireWish(
             ids=frozenset(ids),
+            grant_names=frozenset(made.names),
             of_case=given.of_case(),
             expired_at=world.now() if given.flag("expired") else None,
             revoke=given.flag("revoke"),
@@ -64,9 +67,9 @@ def retire(ctx: typer.Context, grants: Grants = None, *, flags: dict[str, Any]) 
         from cado_ops.workflow.grants import propose_retirements
 
         reader = reader_of(session)
-        if run_name is not None and not ids:
+        if run_name is not None and not (made.ids or made.names):
             session.warn(f"the run {run_name} made no grant")
-        seen, changes = propose_retirements(reader, selection, wish)
+        seen, changes = propose_retirements(reader, selection, wish, made.ids | made.names)
         proposal = proposal_of(session, reader, seen, changes)
         if not proposal.changes and not proposal.failures:
             session.warn("nothing matches: no grant was selected")
@@ -79,24 +82,42 @@ def _ids(session: Session, arguments: list[str]) -> set[str]:
     ids: set[str] = set()
     for argument in split_commas(arguments, "GRANT_ID") if arguments else []:
         if argument == "-":
-            ids |= {parse_grant_id(each, "stdin") for each in session.world.read_stdin("GRANT_ID").split()}
+            words = re.split(r"[\s,]+", session.world.read_stdin("GRANT_ID").strip(" \t\r\n,"))
+            ids |= {parse_grant_id(each, "stdin") for each in words}
         else:
             ids.add(parse_grant_id(argument, "GRANT_ID"))
     return ids
 
 
-def _made_by(session: Session, name: str) -> tuple[set[str], KeySelection]:
-    """The grants that a run made, by its journal, and the keys that they are on."""
+@dataclass(frozen=True)
+class _Made:
+    """The grants that a run made, or may have made, and the key of each: by id, or where none is known by name."""
+
+    ids: dict[str, str]
+    names: dict[str, str]
+
+    @property
+    def keys(self) -> KeySelection:
+        arns = dict.fromkeys((*self.ids.values(), *self.names.values()))
+        return KeySelection(tuple(parse_key(arn, "the journal") for arn in arns))
+
+
+def _made_by(session: Session, name: str) -> _Made:
+    """What a run granted, by its journal: an intent without an outcome may have granted as well."""
     path = find_run(session.given.journal_folder(), name)
     check_private(path)
     record = read_run(path)
-    ids: set[str] = set()
-    keys: dict[str, None] = {}
+    made = _Made({}, {})
     for line in record.plan:
-        result = record.results.get((line["account"], line["region"], str(line.get("id"))), {})
+        key = place_of(line)
         # Unchanged is what others made, also where a grant of the run's own gave way to it.
-        made = line.get("action") == "create" and result.get("outcome") in ("changed", "unknown")
-        if made and result.get("grant_id"):
-            ids.add(result["grant_id"])
-            keys[line["key_arn"]] = None
-    return ids, KeySelection(tuple(parse_key(arn, name) for arn in keys))
+        if line.get("action") != "create" or key not in record.touched:
+            continue
+        result = record.results[key]
+        if result.get("outcome") == "unchanged":
+            continue
+        if result.get("grant_id"):
+            made.ids[result["grant_id"]] = line["key_arn"]
+        else:
+            made.names[line["name"]] = line["key_arn"]
+    return made

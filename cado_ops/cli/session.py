@@ -84,7 +84,7 @@ class Session:
         )
         self.caller = connection.identify()
         own = roles["role_arns"].get(self.caller.account)
-        if own is not None:
+        if own is not None and not self.command.startswith("kms"):
             self.warn(f"{own} is of your own account, where no role is assumed: it is not used")
         if session_name is None:
             connection.credentials.session_name = default_session_name(self.caller, self.case)

@@ -114,7 +114,9 @@ def _take(run: RunRecord, body: dict[str, Any]) -> None:
             lines = list(map(_object, body["changes"]))
             if run.resumes:  # of what is planned anew
                 anew = {place_of(line): line for line in lines}
+                known = {place_of(line) for line in run.plan}
                 run.plan = [anew.get(place_of(line), line) for line in run.plan]
+                run.plan += [line for place, line in anew.items() if place not in known]
             else:
                 run.plan += lines
         case "failure":

@@ -74,6 +74,7 @@ class GrantReader:
             on_progress=self.on_progress,
         )
         if selection.refs:
+            seen.failures += [failure for _, found in sorted(seen.readings.items()) for failure in found.failures]
             seen.failures += refs_not_found(selection, seen.readings.items(), seen.failures, seen.left_out)
         return seen
 
@@ -136,6 +137,9 @@ class GrantReader:
         cado = set()
         for account in accounts:
             role = self._cado_roles.get(account)
+            if role is not None and role.error is not None:
+                hint = f" ({role.error.hint})" if role.error.hint else ""
+                self.remarks[f"{role.error.message}: whose grants are its own is not known there{hint}"] = None
             cado.add(role.arn if role else self.roles.arn(account, partition))
         operators = {principal for each in accounts if (principal := self.operator_if_known(each))}
         return lambda grant: owner_of(grant, cado, operators)

@@ -34,10 +34,15 @@ class KeysFound:
     uses: list[KeyUse] = field(default_factory=list)
     keys: dict[str, Key] = field(default_factory=dict)
     exists: set[ResourceRef] = field(default_factory=set)
+    failures: list[Failure] = field(default_factory=list)
+
+
+# What is refused for one name says nothing of the others; what is no answer does.
+_OF_ONE_NAME = (ErrorKind.DENIED, ErrorKind.INVALID, ErrorKind.OTHER)
 
 
 def select_keys(ec2: Ec2, kms: Kms, cell: Cell, selection: KeySelection) -> KeysFound:
-    """Looks up what is named in one cell. Raises AwsError."""
+    """Looks up what is named in one cell; what may not be read is a failure of its own. Raises AwsError."""
     found = KeysFound()
     here = [ref for ref in selection.refs if ref.may_be_in(cell)]
     # The same thing may be named twice, by its id and by its ARN.
@@ -48,21 +53,40 @@ def select_keys(ec2: Ec2, kms: Kms, cell: Cell, selection: KeySelection) -> Keys
         try:
             key = kms.key(cell, name)
         except AwsError as error:
-            if error.kind is ErrorKind.NOT_FOUND:
-                continue
-            raise
+            if error.kind is not ErrorKind.NOT_FOUND:
+                _unread(found, cell, refs, error)
+            continue
         found.keys[key.arn] = key
         found.exists |= refs
         found.uses.append(KeyUse(key.arn))
-    _add_instances(found, ec2, cell, by_kind[Kind.INSTANCE])
+    wanted = by_kind[Kind.INSTANCE]
+    try:
+        _add_instances(found, ec2, cell, wanted)
+    except AwsError as error:
+        _unread(found, cell, {ref for refs in wanted.values() for ref in refs}, error)
     for kind, read, name in (
         (Kind.VOLUME, ec2.volumes, "volume-id"),
         (Kind.SNAPSHOT, ec2.snapshots, "snapshot-id"),
     ):
-        for disk in _asked(read, cell, name, list(by_kind[kind])):
-            found.exists |= by_kind[kind][disk.id]
-            found.uses.append(_use_of(disk, kind))
+        wanted = by_kind[kind]
+        try:
+            for disk in _asked(read, cell, name, list(wanted)):
+                found.exists |= wanted[disk.id]
+                found.uses.append(_use_of(disk, kind))
+        except AwsError as error:
+            _unread(found, cell, {ref for refs in wanted.values() for ref in refs}, error)
     return found
+
+
+def _unread(found: KeysFound, cell: Cell, refs: set[ResourceRef], error: AwsError) -> None:
+    """Notes what could not be read, which is not the same as not found. Raises what is no answer about names."""
+    if error.kind not in _OF_ONE_NAME:
+        raise error
+    found.exists |= refs
+    info = ErrorInfo(error.code, error.message, error.hint)
+    found.failures += [
+        Failure(cell.account, cell.region, "observe", info, each) for each in sorted({ref.id for ref in refs})
+    ]
 
 
 def _add_instances(found: KeysFound, ec2: Ec2, cell: Cell, wanted: dict[str, set[ResourceRef]]) -> None:
@@ -91,7 +115,7 @@ def _asked(
 
 
 def _use_of(disk: Volume, kind: Kind) -> KeyUse:
-    reason = None if disk.key_arn else f"the {kind} is not encrypted: no key, and no grant needed"
+    reason = None if disk.key_arn else f"{kind} {disk.id} is not encrypted: no key, and no grant needed"
     return KeyUse(disk.key_arn, disk.id, reason)
 
 

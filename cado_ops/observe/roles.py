@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from cado_ops.aws.connection import Connection
 from cado_ops.aws.iam import Iam
-from cado_ops.errors import AwsError, Kind, RefusedError
+from cado_ops.errors import AwsError, Kind
 from cado_ops.model import Caller, ErrorInfo
 from cado_ops.scope import CadoRoles
 
@@ -74,7 +74,7 @@ def find_operator(iam: Iam, connection: Connection, caller: Caller, account: str
     """The operator role's ARN, path included, as RetiringPrincipal takes it.
 
     In the caller's own account no role is assumed: there it is the caller's own role, by ``own_role`` (--role-arn)
-    or by asking IAM. Raises RefusedError where the role's path cannot be known.
+    or by asking IAM. Raises AwsError where the role's path cannot be known.
     """
     assumed = connection.credentials.role_arn(account)
     if assumed is not None:
@@ -98,10 +98,13 @@ def find_operator(iam: Iam, connection: Connection, caller: Caller, account: str
     try:
         found = iam.role_arn(account, name)
     except AwsError as error:
-        raise RefusedError(
-            f"the retiring principal is your role {name}, and its ARN is not known: {error.code} ({error.message})",
-            f"--retiring-principal arn:{caller.partition}:iam::{account}:role/…/{name}, or allow iam:GetRole on it",
+        raise AwsError(
+            error.code,
+            f"the retiring principal is your role {name}, and its path is not known: {error.message}",
+            kind=error.kind,
+            operation="GetRole",
+            hint=f"--role-arn arn:{caller.partition}:iam::{account}:role/PATH/{name}, or allow iam:GetRole on it",
         ) from error
     if found is None:
-        raise RefusedError(f"IAM knows no role {name} in {account}", "--retiring-principal ARN")
+        raise AwsError("NoSuchEntity", f"IAM knows no role {name} in {account}", kind=Kind.NOT_FOUND)
     return Operator(found)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from cado_ops.grant_name import digest_of
@@ -25,7 +25,16 @@ def undo_grant(done: GrantChange, live: Iterable[Grant], undone: str | None = No
         return _left(done, Outcome.UNCHANGED, f"taken back by the undo {undone} already")
     grants = {grant.grant_id: grant for grant in live}
     if done.action is Action.CREATE:
+        if done.outcome is Outcome.UNCHANGED:
+            reason = f"the run's grant gave way to {done.grant_id}, which another run made: left alone"
+            return _left(done, Outcome.UNCHANGED, reason)
         grant = grants.get(done.grant_id or "") or (done.made(grants) if done.grant_id is None else None)
+        if grant is None and done.grant_id is not None:
+            # KMS may take five minutes to list a grant: whether it is there is for RetireGrant to say.
+            return replace(
+                done, id=done.grant_id, action=Action.RETIRE, after=None, outcome=Outcome.PLANNED, warnings=(),
+                error=None,
+            )  # fmt: skip
         if grant is None:
             return _left(done, Outcome.UNCHANGED, "the grant is gone already")
         if not _is_own(grant, done):
@@ -33,6 +42,9 @@ def undo_grant(done: GrantChange, live: Iterable[Grant], undone: str | None = No
             return _left(done, Outcome.UNCHANGED, reason)
         return on_grant(grant, Action.RETIRE, owner=done.owner, serves=done.serves)
     again = _anew(done)
+    if done.outcome is Outcome.CHANGED:
+        # What the run ended, and KMS accepted, may still be listed for five minutes: that is not there again.
+        grants.pop(done.grant_id or "", None)
     there = grants.get(done.grant_id or "") or again.made(grants)
     if there is not None:
         return _left(again.of_grant(there), Outcome.UNCHANGED, "the grant is there (again)")
@@ -90,8 +102,25 @@ def _anew(ended: GrantChange) -> GrantChange:
         # Under a name a repeated call makes no second grant (KMS API reference, CreateGrant).
         name=ended.name or f"again/{ended.grant_id}", created=None, issuing_account=None, after=None,
         outcome=Outcome.PLANNED, error=None,
-        warnings=(f"granted anew in place of {ended.grant_id}: the id is a new one",),
+        warnings=(f"it takes the place of {ended.grant_id}, under a new id",),
     )  # fmt: skip
+
+
+def in_turn(changes: Sequence[GrantChange]) -> list[GrantChange]:
+    """The changes of an undo, where a grant is ended only after the one that it had replaced was made anew."""
+    anew = {(*terms_of(change)[:2], digest_of(*terms_of(change))): change for change in changes if _plans(change)}
+
+    def turn(change: GrantChange) -> GrantChange:
+        first = anew.get((*terms_of(change)[:2], digest_of(*terms_of(change))))
+        if change.action in ENDING and first is not None and first.case == change.case:
+            return replace(change, after=first.id)
+        return change
+
+    return [turn(change) for change in changes]
+
+
+def _plans(change: GrantChange) -> bool:
+    return change.action is Action.CREATE and change.outcome in (Outcome.PLANNED, Outcome.FAILED)
 
 
 def _is_own(grant: Grant, made: GrantChange) -> bool:

@@ -132,6 +132,7 @@ class GrantChange:
         created = result.get("creation_date")
         return replace(
             self,
+            outcome=Outcome(result.get("outcome", self.outcome)),
             grant_id=result.get("grant_id") or self.grant_id,
             issuing_account=result.get("issuing_account") or self.issuing_account,
             created=_moment(created) if created else self.created,

@@ -176,7 +176,7 @@ def _remarks(key: Key, grantee: str) -> list[str]:
     if key.multi_region:
         others = f" ({', '.join(key.replicas)})" if key.replicas else ""
         remarks.append(
-            f"a multi-region key: this grant is for {key.region} alone, each replica{others} needs its own"
+            f"a multi-region key: this grant is for {key.region} alone, and other regions{others} need their own"
         )
     if key.state == "Unavailable":
         remarks.append("the key's own key store is disconnected: until it is connected, nothing can be decrypted")

@@ -28,6 +28,8 @@ class RetireWish:
     """
 
     ids: frozenset[str] = frozenset()
+    # Of a run whose grants have no known ids: their names, which are ours alone.
+    grant_names: frozenset[str] = frozenset()
     of_case: str | None = None
     expired_at: datetime | None = None
     revoke: bool = False
@@ -40,7 +42,7 @@ class RetireWish:
 
     def names(self, grant: Grant) -> bool:
         """Whether a grant is among those named one by one."""
-        return any(grant.grant_id.startswith(each) for each in self.ids)
+        return grant.name in self.grant_names or any(grant.grant_id.startswith(each) for each in self.ids)
 
     def selects(self, grant: Grant) -> bool:
         """Whether the name of a grant of ours is among those asked for."""

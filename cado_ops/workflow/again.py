@@ -14,7 +14,7 @@ from cado_ops.observe.instances import Found
 from cado_ops.observe.sweep import Seen, sweep
 from cado_ops.observe.targets import Accounts, resolve_accounts
 from cado_ops.plan.change import TagChange
-from cado_ops.plan.grant_again import resume_grant, undo_grant, undo_grant_again, undo_grant_unread
+from cado_ops.plan.grant_again import in_turn, resume_grant, undo_grant, undo_grant_again, undo_grant_unread
 from cado_ops.plan.grant_change import GrantChange
 from cado_ops.plan.records import AnyChange, Key, key_of
 from cado_ops.plan.undo import plan_resume, plan_undo, undo_again, undo_unread
@@ -41,6 +41,10 @@ class Now:
         lost = self.unread(change)
         return self.craft.undo(change, undone) if lost is None else self.craft.undo_unread(change, lost.error)
 
+    def in_turn(self, changes: Sequence[AnyChange]) -> list[AnyChange]:
+        """The changes of an undo, those that wait for others told so."""
+        return list(self.craft.in_turn(changes))
+
     def undo_again(self, change: AnyChange, undone: Any) -> AnyChange:
         """The plan of an undo that could not read before."""
         lost = self.unread(change)
@@ -63,6 +67,8 @@ class Craft(Protocol):
 
     def resume(self, change: Any, begun: bool) -> AnyChange: ...
 
+    def in_turn(self, changes: Sequence[Any]) -> Sequence[AnyChange]: ...
+
 
 @dataclass(frozen=True)
 class _Tags:
@@ -80,6 +86,9 @@ class _Tags:
     def resume(self, change: TagChange, begun: bool) -> AnyChange:
         return plan_resume(change, self.live.get(key_of(change)), begun=begun)
 
+    def in_turn(self, changes: Sequence[TagChange]) -> Sequence[AnyChange]:
+        return changes
+
 
 @dataclass(frozen=True)
 class _Grants:
@@ -96,6 +105,9 @@ class _Grants:
 
     def resume(self, change: GrantChange, begun: bool) -> AnyChange:
         return resume_grant(change, self.live.get(key_of(change), ()), begun=begun)
+
+    def in_turn(self, changes: Sequence[GrantChange]) -> Sequence[AnyChange]:
+        return in_turn(changes)
 
 
 def read_now(

@@ -10,20 +10,26 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from cado_ops.aws.kms import Kms
+from cado_ops.due import format_due
 from cado_ops.errors import AwsError, Kind
 from cado_ops.journal import Journal
 from cado_ops.model import Cell, ErrorInfo, Grant, Outcome
 from cado_ops.observe.grants import grant_of, grants_of, is_gone
 from cado_ops.plan.change import Action
-from cado_ops.plan.grant_again import resume_grant
+from cado_ops.plan.grant_again import AGAIN, resume_grant
 from cado_ops.plan.grant_change import ENDING, GrantChange, on_grant
-from cado_ops.plan.granting import duplicates
+from cado_ops.plan.granting import due_of, duplicates
 from cado_ops.workflow.apply import FRESH_SECONDS, SETTLE_WAITS, answer_is_open
 
 # KMS takes a role as grantee some seconds after IAM has made it.
 EARLY_WAITS = SETTLE_WAITS[:4]
 _CALLS = {Action.CREATE: "CreateGrant", Action.RETIRE: "RetireGrant", Action.REVOKE: "RevokeGrant"}
 _TOUCHED = (Outcome.CHANGED, Outcome.UNKNOWN)
+_NOT_YET_GONE = ErrorInfo(
+    "NotYetGone",
+    "KMS still answers with the grant that was ended, and which will go",
+    "Go on in five minutes: cado-ops runs resume",
+)
 
 
 def dry_run_grants(
@@ -73,12 +79,14 @@ class GrantApplier:
     stopped: Callable[[], bool]
     revoke_command: Callable[[GrantChange], str]
     tokens: dict[str, str] = field(default_factory=dict)
+    # What a race made necessary besides the plan, by cell: duplicates that were ended.
+    _met: dict[Cell, list[GrantChange]] = field(default_factory=dict)
 
     def apply_cell(self, cell: Cell, changes: Sequence[GrantChange], read_at: float) -> list[GrantChange]:
         """The changes of one cell, each with its outcome; PLANNED where a stop came first.
 
-        A change that is UNKNOWN already was made by a run that was cut off: it is only looked at again. Raises
-        LocalError if the journal cannot be written.
+        After them come the duplicates that were met and ended. A change that is UNKNOWN already was made by a run
+        that was cut off: it is only looked at again. Raises LocalError if the journal cannot be written.
         """
         ended = {change.id: change for change in changes if change.outcome is Outcome.UNKNOWN}
         todo = [change for change in changes if change.id not in ended]
@@ -96,7 +104,8 @@ class GrantApplier:
             else:
                 ended[change.id] = self._send(cell, again)
         ended |= self._look_again(cell, ended, {each.grant_id for each in changes if each.action in ENDING})
-        return [ended.get(change.id, change) for change in changes]
+        found = self._met.pop(cell, [])
+        return [*(ended.get(change.id, change) for change in changes), *found]
 
     def _has_made_way(self, cell: Cell, change: GrantChange, ended: dict[str, GrantChange]) -> bool:
         first = ended.get(change.after or "")
@@ -117,6 +126,8 @@ class GrantApplier:
             done = change.ended(Outcome.CHANGED)
             if change.action is Action.CREATE:
                 done = replace(done, grant_id=grant_id)
+                if change.id == f"{grant_id}{AGAIN}":
+                    done = change.ended(Outcome.FAILED, _NOT_YET_GONE)
         except AwsError as error:
             request_id = error.request_id
             done = self._refused(cell, change, error)
@@ -143,7 +154,7 @@ class GrantApplier:
             if error.answer_lost:
                 # An attempt before this one got no answer: it was ours that ended it.
                 return change.ended(Outcome.CHANGED)
-            return change.ended(Outcome.UNCHANGED, warnings=("the grant was gone already",))
+            return self._not_found(cell, change, error)
         if answer_is_open(error):
             # Without an answer nobody knows whether the request took effect: `_look_again` looks.
             return change.ended(Outcome.UNKNOWN, _info(error))
@@ -151,6 +162,16 @@ class GrantApplier:
         if change.action is Action.CREATE and error.code == "InvalidArnException":
             info = replace(info, hint=_who_is_missing(change))
         return change.ended(Outcome.FAILED, info)
+
+    def _not_found(self, cell: Cell, change: GrantChange, error: AwsError) -> GrantChange:
+        """KMS knows no such grant. Of one that it lists all the same, that is no answer."""
+        try:
+            listed = _about(self.kms, cell, change)
+        except AwsError:
+            listed = []
+        if listed:
+            return change.ended(Outcome.FAILED, _info(error), ("KMS lists the grant: try again in five minutes",))
+        return change.ended(Outcome.UNCHANGED, warnings=("the grant was gone already",))
 
     def _look_again(
         self, cell: Cell, ended: Mapping[str, GrantChange], to_be_ended: Collection[str | None]
@@ -189,10 +210,8 @@ class GrantApplier:
         """A grant that was made, after its duplicates were ended; where it was one itself, the one that is kept."""
         kept, others = duplicates(change, live)
         for grant in others:
-            ending = on_grant(grant, Action.RETIRE, owner=change.owner)
-            if grant.retiring_principal != change.retiring_principal or self._send(cell, ending).outcome not in (
-                Outcome.CHANGED,
-                Outcome.UNCHANGED,
+            if grant.retiring_principal != change.retiring_principal or not self._end_duplicate(
+                cell, grant, change
             ):
                 change = change.ended(
                     change.outcome, warnings=(f"grant {grant.grant_id} is for the same case too",)
@@ -203,6 +222,19 @@ class GrantApplier:
         self.tokens.pop(change.id, None)
         remark = f"{kept.grant_id} was made for the same case at the same time, and is the one that is kept"
         return change.of_grant(kept).ended(Outcome.UNCHANGED, warnings=(remark,))
+
+    def _end_duplicate(self, cell: Cell, grant: Grant, change: GrantChange) -> bool:
+        """Ends one of two grants that are for the same, and says so; whether it is gone.
+
+        It was not planned: so the journal is told the whole of it, that an undo can bring it back.
+        """
+        due = f", due {format_due(when)}" if (when := due_of(grant)) else ""
+        remark = f"it was for the same case and terms{due}: one grant is enough, and the longest is kept"
+        ending = on_grant(grant, Action.RETIRE, owner=change.owner, warnings=(remark,))
+        self.journal.write("plan", account=cell.account, region=cell.region, changes=[ending.as_record()])
+        done = self._send(cell, ending)
+        self._met.setdefault(cell, []).append(done)
+        return done.outcome in (Outcome.CHANGED, Outcome.UNCHANGED)
 
     def _intend(self, cell: Cell, change: GrantChange) -> None:
         self.journal.write(

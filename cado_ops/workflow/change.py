@@ -140,7 +140,10 @@ class Machine:
             self.audience.advance(len(by_cell[done.job]))
         if lost is not None:
             raise lost
-        return [ended.get((change.cell, change.id), change) for change in proposal.changes]
+        known = {(change.cell, change.id) for change in proposal.changes}
+        # What was met on the way and had to be done besides (a duplicate) stands in the report as well.
+        met = [change for place, change in ended.items() if place not in known]
+        return [*(ended.get((change.cell, change.id), change) for change in proposal.changes), *met]
 
     def _report(
         self,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -47,11 +47,15 @@ def propose_grants(
                 disks += [use.disk] if use.disk else []
     reader.prepare(account for _, account in wanted)
     described = {arn: key for found in seen.readings.values() for arn, key in found.keys.items()}
-    jobs = [
-        _GrantJob(arn, account, tuple(sorted(set(disks))), described.get(arn))
-        for (arn, account), disks in wanted.items()
-    ]
     roles = {account: _grantee(reader, account, grantee) for _, account in wanted}
+    # Two accounts may share a Cado role: one grant for both.
+    shared: dict[tuple[str, str], tuple[str, set[str]]] = {}
+    for (arn, account), disks in wanted.items():
+        shared.setdefault((arn, roles[account].arn), (account, set()))[1].update(disks)
+    jobs = [
+        _GrantJob(arn, account, tuple(sorted(disks)), described.get(arn))
+        for (arn, _), (account, disks) in shared.items()
+    ]
     strangers = sorted({role.arn for role in roles.values() if role.arn.split(":")[4] not in in_scope})
     if strangers and not external:
         raise RefusedError(
@@ -90,16 +94,24 @@ def propose_grants(
 
 
 def propose_retirements(
-    reader: GrantReader, selection: KeySelection, wish: RetireWish
+    reader: GrantReader,
+    selection: KeySelection,
+    wish: RetireWish,
+    keys_of: Mapping[str, str] | None = None,
 ) -> tuple[Seen[KeysFound], list[GrantChange]]:
-    """What kms retire is to end. Grants that were named and are nowhere are among the failures."""
-    if not (wish.ids or wish.by_name):
+    """What kms retire is to end. Grants that were named and are nowhere are among the failures.
+
+    ``keys_of`` has the keys of those that a run made, by id or name: what is on none of the keys selected is not
+    missed.
+    """
+    if not (wish.ids or wish.grant_names or wish.by_name):
         # A run that granted nothing, say: no key has to be read for that.
         return reader.sweep(KeySelection(), lambda cell: KeysFound()), []
     seen = reader.keys(selection)
     owner = reader.ownership(sorted(seen.accounts.in_scope))
     whole = [each for each in wish.ids if len(each) == GRANT_ID_DIGITS]
-    only = whole[0] if len(wish.ids) == len(whole) == 1 else None
+    only = whole[0] if len(wish.ids) == len(whole) == 1 and not wish.grant_names else None
+    looked_at = {use.key_arn for found in seen.readings.values() for use in found.uses}
     changes: list[GrantChange] = []
     for page in reader.walk(seen, grant_id=only):
         for grant in page.grants:
@@ -107,15 +119,21 @@ def propose_retirements(
             if change is not None:
                 changes.append(change)
     unread = len({each.id or (each.account, each.region) for each in seen.failures})
-    for each in sorted(wish.ids):
-        meant = [change for change in changes if change.grant_id and change.grant_id.startswith(each)]
+    for each in sorted(wish.ids | wish.grant_names):
+        meant = [
+            change
+            for change in changes
+            if change.name == each or (change.grant_id and change.grant_id.startswith(each))
+        ]
+        if not meant and each in (keys_of or {}) and (keys_of or {})[each] not in looked_at:
+            continue  # narrowed away
         if not meant:
             message = f"grant {each} is on none of the keys that were read"
             if unread:
                 message += f"; {unread} could not be read"
             error = ErrorInfo("NotFound", message, "It may have been ended already: cado-ops kms list")
             seen.failures.append(Failure(None, None, "select", error, each))
-        elif len(meant) > 1:
+        elif len(meant) > 1 and each in wish.ids:
             error = ErrorInfo(
                 "Ambiguous", f"{len(meant)} grants begin with {each}: none is ended", "Give more digits."
             )

@@ -172,7 +172,7 @@ class TestOnce:
         organisation.root("kms").replicate_key(KeyId=key, ReplicaRegion=US)
         replica = key.replace(EU, US)
         done = cli.json("kms", "grant", "--key", key, *IN_PROD, *CASE)
-        assert any(f"each replica ({US}) needs its own" in warning for warning in only(done)["warnings"])
+        assert any(f"other regions ({US}) need their own" in warning for warning in only(done)["warnings"])
         assert organisation.grants(replica) == []
         assert cli("kms", "grant", "--key", replica, "--account", PROD, *ROLE, *CASE).code == 0
         assert [len(organisation.grants(each)) for each in (key, replica)] == [1, 1]

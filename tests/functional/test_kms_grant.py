@@ -394,3 +394,52 @@ def test_a_saved_plan_is_applied(cli: Cli, grants: Any, tmp_path: Any) -> None:
     again = cli.json("apply", plan, "--yes")
     assert again.code == 0
     assert len(grants().ours("acme-data")) == 1
+
+
+def test_one_key_that_may_not_be_described_does_not_drop_the_others(cli: Cli, grants: Any, sandbox: Any) -> None:
+    def deny(request: Any) -> Any:
+        if request.action == "DescribeKey" and request.params["KeyId"] == "alias/acme-ebs":
+            return request.error("AccessDeniedException", "User: x is not authorized to perform: kms:DescribeKey")
+        return None
+
+    sandbox.intercept = deny
+    result = grant(cli, "--key", "alias/acme-ebs,alias/acme-data", "--case", "A")
+    assert (result.code, result.json["status"]) == (3, "partial")
+    assert [(failure["stage"], failure["id"]) for failure in result.json["failures"]] == [
+        ("observe", "alias/acme-ebs")
+    ]
+    assert len(grants().ours("acme-data")) == 1
+
+
+def test_ones_own_role_that_cannot_be_looked_up_costs_ones_own_account_alone(
+    cli: Cli, grants: Any, sandbox: Any
+) -> None:
+    def deny(request: Any) -> Any:
+        if request.action == "GetRole" and request.account == HOME:
+            return request.error("AccessDenied", "User: x is not authorized to perform: iam:GetRole", 403)
+        return None
+
+    sandbox.intercept = deny
+    where = ("--account", f"{HOME},{PROD}", "--region", EU, *ROLE)
+    result = grant(cli, "--key", "alias/acme-ebs", "--case", "A", where=where)
+    outcomes = {item["account"]: item["outcome"] for item in result.json["items"]}
+    assert (result.code, outcomes) == (3, {HOME: "failed", PROD: "changed"})
+    [failed] = [item for item in result.json["items"] if item["error"]]
+    assert f"--role-arn arn:aws:iam::{HOME}:role/" in failed["error"]["hint"]
+    named = grant(
+        cli,
+        "--key",
+        "alias/acme-ebs",
+        "--case",
+        "A",
+        "--role-arn",
+        f"arn:aws:iam::{HOME}:role/Responder",
+        where=where,
+    )
+    assert named.code == 0, named.out
+
+
+def test_tokens_are_never_lost_silently(cli: Cli, tmp_path: Any) -> None:
+    argv = ("kms", "grant", "--key", "alias/acme-data", "--case", "A", *IN_PROD, "--show-tokens")
+    assert cli(*argv, "--yes", "-o", "csv").code == 2
+    assert cli(*argv, "--save-plan", str(tmp_path / "plan.json")).code == 2

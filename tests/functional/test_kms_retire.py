@@ -98,7 +98,7 @@ def test_a_platform_grant_only_by_id_and_flag(cli: Cli, grants: Any) -> None:
     assert undone.code == 0
     [back] = [each for each in grants().on("acme-data") if each.get("Name") == "cado-by-hand"]
     assert back["GrantId"] != by_hand["GrantId"]
-    assert "id is a new one" in undone.json["items"][0]["warnings"][0]
+    assert "under a new id" in undone.json["items"][0]["warnings"][0]
 
 
 def test_the_beginning_of_an_id_will_do(cli: Cli, grants: Any) -> None:
@@ -325,3 +325,9 @@ def test_the_list_is_written_while_it_is_read(cli: Cli, sandbox: Any) -> None:
     assert result.code == 0
     assert written == sorted(written)
     assert 0 < written[len(written) // 2] < written[-1] < len(result.lines)
+
+
+def test_where_the_cado_role_has_another_name_it_is_said(cli: Cli) -> None:
+    listed = cli.json("kms", "list", "--owner", "platform", "--account", STAGING, "--region", EU, *ROLE)
+    assert "whose grants are its own is not known there" in listed.err
+    assert "StackSet-Cado-CadoResponseRole" in listed.err

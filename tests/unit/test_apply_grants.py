@@ -16,7 +16,7 @@ from cado_ops.grant_operations import FULL
 from cado_ops.journal import JOURNAL_VERSION, Journal, read_run
 from cado_ops.model import Cell, Grant, Outcome, Owner
 from cado_ops.plan.change import Action
-from cado_ops.plan.grant_again import resume_grant
+from cado_ops.plan.grant_again import resume_grant, undo_grant
 from cado_ops.plan.grant_change import GrantChange, on_grant
 from cado_ops.plan.granting import GrantWish, due_of, plan_grant
 from cado_ops.plan.ownership import owner_of
@@ -222,8 +222,9 @@ class Run:
     def apply(self, changes: Sequence[GrantChange], *, age: float = 0.0) -> list[GrantChange]:
         planned = [change for change in changes if change.outcome in (Outcome.PLANNED, Outcome.UNKNOWN)]
         ended = self.applier.apply_cell(CELL, planned, self.world.time - age)
-        assert [change.id for change in ended] == [change.id for change in planned]
-        return ended
+        assert [change.id for change in ended[: len(planned)]] == [change.id for change in planned]
+        self.met = ended[len(planned) :]
+        return ended[: len(planned)]
 
     def journaled(self) -> dict[str, str]:
         """The last outcome of each change, as the journal on disk tells it."""
@@ -749,6 +750,11 @@ class TestDuplicates:
         assert (made.outcome, made.warnings) == (Outcome.CHANGED, ())
         assert list(there.there) == [made.grant_id]
         assert one.journaled() == {made.id: "changed", grant_id(1): "changed", grant_id(2): "changed"}
+        assert [(each.grant_id, str(each.action), str(each.outcome)) for each in one.met] == [
+            (grant_id(1), "retire", "changed"),
+            (grant_id(2), "retire", "changed"),
+        ], "what was ended besides is told, and can be undone"
+        assert [change_from(line).grant_id for line in read_run(one.path).plan] == [grant_id(1), grant_id(2)]  # type: ignore[union-attr]
         intents = [fields["ids"] for what, fields in there.log if what == "intent"]
         assert intents == [[made.id], [grant_id(1)], [grant_id(2)]]
 
@@ -802,9 +808,30 @@ class TestDuplicates:
 
     def test_one_that_went_by_itself_is_settled(self, run: Any) -> None:
         there = World()
-        there.faults = {"CreateGrant": [race(our_grant(1, due=EARLY))], "RetireGrant": [NOT_FOUND]}
+
+        def went(where: World) -> None:
+            del where.there[grant_id(1)]
+            raise NOT_FOUND
+
+        there.faults = {"CreateGrant": [race(our_grant(1, due=EARLY))], "RetireGrant": [went]}
         [made] = run(there).apply(there.plan(LATE))
         assert (made.outcome, made.warnings) == (Outcome.CHANGED, ())
+
+    def test_not_found_is_no_answer_about_a_grant_that_is_listed(self, run: Any) -> None:
+        there = World(our_grant())
+        there.faults["RetireGrant"] = [NOT_FOUND]
+        [ended] = run(there).apply([retire(our_grant())])
+        assert ended.outcome is Outcome.FAILED
+        assert "five minutes" in ended.warnings[-1]
+
+    def test_made_anew_while_the_old_one_lingers_is_for_a_resume(self, run: Any) -> None:
+        """KMS may still answer with the grant that was ended (CreateGrant: the original id), and which will go."""
+        there = World(our_grant(1))
+        anew = undo_grant(replace(retire(our_grant(1)), outcome=Outcome.CHANGED), [])
+        [made] = run(there).apply([anew])
+        assert made.outcome is Outcome.FAILED
+        assert made.error is not None
+        assert made.error.code == "NotYetGone"
 
     def test_a_lost_answer_and_a_race(self, run: Any) -> None:
         there = World()
@@ -904,7 +931,9 @@ def test_killed_at_any_step_and_gone_on_with_there_is_one_grant(tmp_path: Path, 
         changes = there.plan(due)
         one = Run(there, tmp_path / f"{cuts}", "first")
         one.journal.write("run", format_version=JOURNAL_VERSION, run_id="first", items=len(changes))
-        one.journal.write("plan", changes=[change.as_record() for change in changes])
+        one.journal.write(
+            "plan", account=CELL.account, region=CELL.region, changes=[change.as_record() for change in changes]
+        )
         there.steps, there.cut = 0, cuts
         try:
             one.apply(changes)

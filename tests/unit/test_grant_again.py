@@ -55,10 +55,15 @@ class TestUndoOfAGrant:
         assert undo_grant(lost, [our_grant(5, due=LATE), a_grant(6)]).outcome is Outcome.UNCHANGED
 
     @pytest.mark.parametrize("live", [[], [our_grant(2)], [our_grant(2, due=LATE)]])
-    def test_that_is_gone_leaves_all_others_alone(self, live: list[Grant]) -> None:
+    def test_that_is_not_listed_is_retired_by_its_id(self, live: list[Grant]) -> None:
+        """KMS may take five minutes to list it: RetireGrant says whether it is there. All others are left alone."""
         undo = undo_grant(MADE, live)
+        assert (undo.action, undo.outcome, undo.id) == (Action.RETIRE, Outcome.PLANNED, grant_id(1))
+        assert undo.grant_id == grant_id(1)
+
+    def test_that_gave_way_by_its_result_leaves_the_other_alone_though_it_is_not_listed(self) -> None:
+        undo = undo_grant(replace(MADE, outcome=Outcome.UNCHANGED), [])
         assert (undo.action, undo.outcome) == (Action.NONE, Outcome.UNCHANGED)
-        assert "gone already" in undo.warnings[0]
 
     @pytest.mark.parametrize(
         "kept", [our_grant(1, due=LATE), our_grant(1, retiring_principal=OTHER_OPS)], ids=["due", "retiring"]
@@ -81,7 +86,7 @@ class TestUndoOfARetirement:
         for field in ("name", "grantee_principal", "retiring_principal", "operations", "constraints", "key_arn"):
             assert getattr(undo, field) == getattr(RETIRED, field)
         assert grant_id(1) in undo.warnings[0]
-        assert "new one" in undo.warnings[0]
+        assert "under a new id" in undo.warnings[0]
         check_scope_of(undo)
 
     def test_of_a_grant_without_a_name_gives_it_one_so_that_it_is_made_once(self) -> None:
@@ -92,8 +97,14 @@ class TestUndoOfARetirement:
 
     @pytest.mark.parametrize("live", [our_grant(1), our_grant(8)], ids=["itself", "anew"])
     def test_of_one_that_is_there_is_unchanged(self, live: Grant) -> None:
-        undo = undo_grant(RETIRED, [live])
+        """Where it is open whether it was ended at all."""
+        undo = undo_grant(replace(RETIRED, outcome=Outcome.UNKNOWN), [live])
         assert (undo.action, undo.outcome, undo.grant_id) == (Action.NONE, Outcome.UNCHANGED, live.grant_id)
+
+    def test_of_one_that_kms_took_and_lists_still_is_made_anew(self) -> None:
+        """It will go within five minutes: it is not there again."""
+        undo = undo_grant(replace(RETIRED, outcome=Outcome.CHANGED), [our_grant(1)])
+        assert (undo.action, undo.outcome) == (Action.CREATE, Outcome.PLANNED)
 
     @pytest.mark.parametrize("live", [our_grant(8, due=LATE), our_grant(8, "IR-43"), a_grant(8)])
     def test_is_not_put_off_by_another(self, live: Grant) -> None:

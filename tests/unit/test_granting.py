@@ -146,8 +146,8 @@ class TestKeys:
             plan(key=a_key(multi_region=True, arn=replica, region="us-east-1")),
         )
         assert here.name != there.name
-        assert "eu-west-1 alone, each replica (us-east-1)" in here.warnings[0]
-        assert "us-east-1 alone, each replica needs" in there.warnings[0]
+        assert "eu-west-1 alone, and other regions (us-east-1)" in here.warnings[0]
+        assert "us-east-1 alone, and other regions need" in there.warnings[0]
 
     def test_an_ordinary_key_is_not_remarked_on(self) -> None:
         assert plan()[0].warnings == ()

@@ -254,10 +254,25 @@ def test_the_grants_of_a_run_are_those_that_it_made_itself(tmp_path: Path) -> No
     journal.write("plan", account=ACCOUNT, region=CELL.region, changes=records)
     for number, (each, outcome) in enumerate(outcomes.items()):
         if outcome:
+            journal.write("intent", account=ACCOUNT, region=CELL.region, call="CreateGrant", ids=[each])
             result = {"outcome": outcome, "error": None, "warnings": [], "grant_id": grant_id(number)}
             journal.write("outcome", account=ACCOUNT, region=CELL.region, results={each: result})
     journal.close()
     session: Any = SimpleNamespace(given=SimpleNamespace(journal_folder=lambda: tmp_path))
-    ids, keys = _made_by(session, "last")
-    assert ids == {grant_id(0), grant_id(3)}
-    assert [ref.account for ref in keys.refs] == [ACCOUNT]
+    made_by = _made_by(session, "last")
+    assert made_by.ids.keys() == {grant_id(0), grant_id(3)}
+    assert made_by.names == {}
+    assert [ref.account for ref in made_by.keys.refs] == [ACCOUNT]
+
+
+def test_the_grants_of_a_run_that_was_cut_off_are_found_by_their_names(tmp_path: Path) -> None:
+    """An intent without an outcome, or an outcome without an id: the grant may be there."""
+    journal = Journal(tmp_path, "20261123T174501Z-7f3a9c")
+    made = GrantChange(ACCOUNT, CELL.region, name_of(), Action.CREATE, KEY_ARN, name=name_of())
+    journal.write("run", format_version=JOURNAL_VERSION, run_id="20261123T174501Z-7f3a9c", items=1)
+    journal.write("plan", account=ACCOUNT, region=CELL.region, changes=[made.as_record()])
+    journal.write("intent", account=ACCOUNT, region=CELL.region, call="CreateGrant", ids=[made.id])
+    journal.close()
+    session: Any = SimpleNamespace(given=SimpleNamespace(journal_folder=lambda: tmp_path))
+    made_by = _made_by(session, "last")
+    assert (made_by.ids, made_by.names) == ({}, {name_of(): KEY_ARN})

@@ -75,6 +75,10 @@ class TestSelecting:
     def test_a_key_that_may_not_be_looked_at_fails_and_is_not_taken_for_missing(self) -> None:
         there = Aws()
         there.keys = {"1234": DENIED}
+        found = select(there, ResourceRef(Kind.KEY, "1234"))
+        assert [(failure.stage, failure.id) for failure in found.failures] == [("observe", "1234")]
+        assert found.uses == []
+        there.keys = {"1234": AwsError("ThrottlingException", "x", kind=ErrorKind.THROTTLED)}
         with pytest.raises(AwsError):
             select(there, ResourceRef(Kind.KEY, "1234"))
 
@@ -91,7 +95,7 @@ class TestSelecting:
         assert found.uses == [
             KeyUse(KEY_ARN, "vol-1"),
             KeyUse(KEY_ARN, "vol-2"),
-            KeyUse(None, "vol-3", "the volume is not encrypted: no key, and no grant needed"),
+            KeyUse(None, "vol-3", "volume vol-3 is not encrypted: no key, and no grant needed"),
         ]
         assert found.exists == {instance("i-1"), instance("i-2")}
 
@@ -106,7 +110,7 @@ class TestSelecting:
         refs = [ResourceRef(Kind.VOLUME, "vol-1"), ResourceRef(Kind.SNAPSHOT, "snap-1")]
         found = select(there, *refs, ResourceRef(Kind.VOLUME, "vol-9"))
         assert [(use.key_arn, use.disk) for use in found.uses] == [(KEY_ARN, "vol-1"), (None, "snap-1")]
-        assert "snapshot is not encrypted" in (found.uses[1].reason or "")
+        assert "is not encrypted" in (found.uses[1].reason or "")
         assert found.exists == set(refs)
 
     def test_what_is_named_elsewhere_is_not_asked_for_here(self) -> None:
