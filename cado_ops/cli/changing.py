@@ -150,11 +150,13 @@ def header_of(session: Session, roles: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def next_after(report: Report) -> list[str]:
+def next_after(session: Session, report: Report) -> list[str]:
     """The command line that comes next after a run."""
     if report.run_id is None:
         return []
+    named, source = session.given.merged("journal-dir")
+    folder = ["--journal-dir", str(named)] if named is not None and source == "--journal-dir" else []
     if report.status is Status.INTERRUPTED:
-        return [f"cado-ops runs resume {report.run_id}"]
+        return [shlex.join(["cado-ops", "runs", "resume", report.run_id, *folder])]
     done = report.summary["changed"] or report.summary["unknown"]
-    return [f"cado-ops runs undo {report.run_id}"] if done else []
+    return [shlex.join(["cado-ops", "runs", "undo", report.run_id, *folder])] if done else []

@@ -15,7 +15,18 @@ import typer
 from cado_ops.cli.changing import carry_out, guards_of, header_of, next_after
 from cado_ops.cli.session import Session, run
 from cado_ops.errors import CadoOpsError, RefusedError, UsageError
-from cado_ops.journal import Journal, RunRecord, check_private, find_run, is_open, read_run, read_runs
+from cado_ops.journal import (
+    Journal,
+    RunRecord,
+    begins_well,
+    check_private,
+    find_run,
+    held,
+    is_open,
+    place_of,
+    read_run,
+    read_runs,
+)
 from cado_ops.model import Caller, Cell, ErrorInfo, Outcome, Report, Status
 from cado_ops.plan.grant_change import GrantChange
 from cado_ops.plan.planfile import failure_from
@@ -40,25 +51,30 @@ def undo_run(ctx: typer.Context, run_name: Run, *, flags: dict[str, Any]) -> int
 
     def body(session: Session) -> Report:
         guards = guards_of(session)
-        record = _trusted(session, run_name)
-        if is_open(record.path):
-            raise RefusedError(f"the run {record.run_id} is still at work", "wait for it, or end that process")
-        undone = still_undone(record, _undos(session, record.run_id))
-        session.command = "runs undo"
-        caller = _same_caller(session, record)
-        done = [change for key, change in _planned(record).items() if key in record.touched]
-        done = [change.with_result(record.results[key_of(change)]) for change in done]
-        now = _now(session, done)
-        changes = now.in_turn([now.undo(change, undone.get(key_of(change))) for change in done])
-        header = header_of(session, record.header["roles"]) | {"undoes": record.run_id}
-        proposal = _proposal(session, caller, record, changes, now.seen, header)
-        if not changes:
-            session.warn(f"the run {record.run_id} changed nothing")
-        report = carry_out(session, proposal, guards, lambda cell: now.seen.read_at[cell])
-        report.notes += next_after(report)
-        return report
+        path = find_run(session.given.journal_folder(), run_name)
+        check_private(path)
+        # Until this is done nobody goes on with the run, or undoes it as well.
+        with held(path):
+            return _undo(session, guards, _trusted(session, path))
 
     return run("runs undo", flags, ctx.obj, body)
+
+
+def _undo(session: Session, guards: Guards, record: RunRecord) -> Report:
+    undone = still_undone(record, _undos(session, record))
+    session.command = "runs undo"
+    caller = _same_caller(session, record)
+    done = [change for key, change in _planned(record).items() if key in record.touched]
+    done = [change.with_result(record.results[key_of(change)]) for change in done]
+    now = _now(session, done)
+    changes = now.in_turn([now.undo(change, undone.get(key_of(change))) for change in done])
+    header = header_of(session, record.header["roles"]) | {"undoes": record.run_id}
+    proposal = _proposal(session, caller, record, changes, now.seen, header)
+    if not changes:
+        session.warn(f"the run {record.run_id} changed nothing")
+    report = carry_out(session, proposal, guards, lambda cell: now.seen.read_at[cell])
+    report.notes += next_after(session, report)
+    return report
 
 
 def resume_run(ctx: typer.Context, run_name: Run, *, flags: dict[str, Any]) -> int:
@@ -71,7 +87,8 @@ def resume_run(ctx: typer.Context, run_name: Run, *, flags: dict[str, Any]) -> i
 
     def body(session: Session) -> Report:
         guards = guards_of(session)
-        path = _trusted(session, run_name).path
+        path = find_run(session.given.journal_folder(), run_name)
+        _trusted(session, path)
         # From here on nobody else can resume it; nothing is written before it is confirmed.
         journal, record = Journal.reopen(path, session.world.now)
         try:
@@ -85,6 +102,12 @@ def resume_run(ctx: typer.Context, run_name: Run, *, flags: dict[str, Any]) -> i
 def _resume(session: Session, guards: Guards, journal: Journal, record: RunRecord) -> Report:
     if record.torn:
         session.warn(f"{record.path.name}: the last line was torn by a crash; a resume keeps it as a remark")
+    undos = _undos(session, record)
+    if still_undone(record, undos):
+        raise RefusedError(
+            f"the run {record.run_id} was undone by {undos[-1].run_id}: there is nothing to go on with",
+            "run its command again, or undo the undo",
+        )
     caller = _same_caller(session, record)
     planned = _planned(record)
     settled = (Outcome.CHANGED, Outcome.UNCHANGED, Outcome.DRIFTED, Outcome.SKIPPED)
@@ -142,24 +165,37 @@ def _resume(session: Session, guards: Guards, journal: Journal, record: RunRecor
         # Nothing is left to be done, and that is the end of the run.
         write_end(reopened(proposal), report, session.world.now())
     report.run_id = record.run_id
-    report.notes += next_after(report)
+    report.notes += next_after(session, report)
     return report
 
 
-def _undos(session: Session, run_id: str) -> list[RunRecord]:
-    """The undos of a run that the folder knows, and theirs. Raises RefusedError where one cannot be believed."""
+def _undos(session: Session, run: RunRecord) -> list[RunRecord]:
+    """The undos of a run that the folder knows, and theirs. Raises RefusedError where one cannot be believed.
+
+    So cannot one whose first line, which says what it undoes, was changed, if it is about the same things.
+    """
 
     def left_out(path: Path, error: CadoOpsError) -> None:
         session.warn(f"{path.name}: whether it undid the run is not known: {error.message}")
 
-    found = undos_of(run_id, list(read_runs(session.given.journal_folder(), left_out)))
-    for record in found:
-        check_private(record.path)
-        if record.edits:
+    records = list(read_runs(session.given.journal_folder(), left_out))
+    found = undos_of(run.run_id, records)
+    about = {place_of(line) for line in run.plan}
+    doubtful = [
+        each
+        for each in records
+        if each.edits and not begins_well(each.path) and about & {place_of(line) for line in each.plan}
+    ]
+    for each in (*found, *doubtful):
+        check_private(each.path)
+        if each.edits:
             raise RefusedError(
-                f"{record.path.name} undid the run {run_id}, and was changed: what it put back is not known",
-                f"cado-ops runs show {record.run_id} --verify; without that file nothing counts as put back",
+                f"{each.path.name} undid the run {run.run_id}, or may have, and was changed: "
+                "what it put back is not known",
+                f"cado-ops runs show {each.run_id} --verify; without that file nothing counts as put back",
             )
+        if is_open(each.path):
+            raise RefusedError(f"{each.run_id}, which undoes the run {run.run_id}, is still at work", "wait for it")
     return found
 
 
@@ -168,12 +204,12 @@ def _undone_before(session: Session, undo: RunRecord) -> dict[Key, Any]:
     run_id = undo.header["undoes"]
     path = undo.path.with_name(f"{run_id}{undo.path.suffix}")
     run = read_run(path) if path.is_file() else RunRecord(path)
-    return still_undone(run, [each for each in _undos(session, run_id) if each.run_id != undo.run_id])
+    records = list(read_runs(session.given.journal_folder(), lambda path, error: None))
+    return still_undone(run, [each for each in undos_of(run_id, records) if each.run_id != undo.run_id])
 
 
-def _trusted(session: Session, name: str) -> RunRecord:
-    """The run's record. Raises UsageError where there is none, RefusedError where its file cannot be believed."""
-    path = find_run(session.given.journal_folder(), name)
+def _trusted(session: Session, path: Path) -> RunRecord:
+    """The run's record. Raises RefusedError where its file cannot be believed, UsageError where it is none."""
     check_private(path)
     record = read_run(path)
     if record.edits:

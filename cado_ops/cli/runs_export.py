@@ -19,7 +19,7 @@ from cado_ops.cli.options import EXPORT_OPTIONS, takes
 from cado_ops.cli.session import Session, run
 from cado_ops.cli.world import World
 from cado_ops.errors import CadoOpsError, LocalError, UsageError
-from cado_ops.journal import RunRecord, find_run, is_open, place_of, read_run, read_runs, unseal
+from cado_ops.journal import RunRecord, begins_well, find_run, is_open, place_of, read_run, read_runs
 from cado_ops.model import Report, Status
 from cado_ops.render.case_file import CaseRun, case_file
 from cado_ops.render.text import count, plain
@@ -118,7 +118,7 @@ def _chosen(
             session.remark(f"{each.run_id}, of {whose}, changed claims of {case}: it is part of this")
         elif each.run_id not in taken and each.edits:
             why = "it was changed, so its claims are not known"
-            if not _begins_well(each.path):
+            if not begins_well(each.path):
                 why = "its first line was changed, so its case is not known"
             session.warn(f"{each.path.name}: {why}: left out")
             complete = False
@@ -126,15 +126,6 @@ def _chosen(
         what = f"no run of the case {case}" if due_at is None else "no run with a claim that is due"
         raise UsageError(f"there is {what} in {folder}", "cado-ops runs list shows all runs")
     return [each.path for each in chosen], complete
-
-
-def _begins_well(path: Path) -> bool:
-    """Whether the first line, which names the case, is as it was written."""
-    try:
-        unseal(path.read_bytes().partition(b"\n")[0], "")
-    except (ValueError, KeyError, TypeError):
-        return False
-    return True
 
 
 def _read(path: Path) -> _Export:

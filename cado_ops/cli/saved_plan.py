@@ -60,10 +60,9 @@ def apply(ctx: typer.Context, plan: Plan, *, flags: dict[str, Any]) -> int:
             header=header,
         )
         # As old as the plan is; a clock that went backwards makes it old, not new.
-        age = abs((world.now() - saved.created).total_seconds())
-        read_at = world.clock() - age
+        read_at = world.clock() - abs((world.now() - saved.created).total_seconds())
         report = carry_out(session, proposal, guards, lambda cell: read_at)
-        report.notes += next_after(report)
+        report.notes += next_after(session, report)
         return report
 
     return run("apply", flags, world, body)
@@ -108,7 +107,7 @@ def _next(session: Session, proposal: Proposal, report: Report, guards: Guards) 
         if session.world.stdin_reader is not None:
             again.append("--yes")
         return [shlex.join(again)]
-    return next_after(report)
+    return next_after(session, report)
 
 
 def save_plan(session: Session, proposal: Proposal, guards: Guards, path: str, read_at: datetime) -> Report:

@@ -171,3 +171,12 @@ def _result(value: Any) -> dict[str, Any]:
     if result["error"] is not None:
         _object(result["error"])
     return result
+
+
+def begins_well(path: Path) -> bool:
+    """Whether the first line, which names the case, is as it was written."""
+    try:
+        unseal(path.read_bytes().partition(b"\n")[0], "")
+    except (ValueError, KeyError, TypeError):
+        return False
+    return True

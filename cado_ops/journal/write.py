@@ -5,8 +5,8 @@ from __future__ import annotations
 import errno
 import os
 import threading
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,9 @@ except ImportError:  # Windows: runs are not locked there
 RESERVED_BYTES = 1 << 20
 RESERVED_TIMES = 8
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
+
+# On Windows a text file's line ends would be turned into two bytes, and no hash would match.
+BINARY = getattr(os, "O_BINARY", 0)
 
 
 def _utc_now() -> datetime:
@@ -59,7 +62,7 @@ class Journal:
         self._lock = threading.Lock()
         try:
             make_private(folder)
-            self._fd = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o600)
+            self._fd = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | BINARY, 0o600)
             take_lock(self._fd, run_id)
             self._hold(RESERVED_BYTES)
             _sync_folder(folder)
@@ -80,7 +83,7 @@ class Journal:
         journal.path, journal.run_id = path, path.name.removesuffix(SUFFIX)
         journal._now, journal._lock = now, threading.Lock()
         try:
-            journal._fd = fd = os.open(path, os.O_RDWR | os.O_APPEND)
+            journal._fd = fd = os.open(path, os.O_RDWR | os.O_APPEND | BINARY)
         except OSError as error:
             raise journal._unwritable(error) from error
         try:
@@ -182,28 +185,47 @@ class Journal:
         )
 
 
-def take_lock(fd: int, run_id: str) -> None:
-    """Locks an open journal until it is closed or the process ends, however. Raises RefusedError."""
+def take_lock(fd: int, run_id: str, *, shared: bool = False) -> None:
+    """Locks an open journal until it is closed or the process ends, however. Raises RefusedError, LocalError.
+
+    Beside a ``shared`` lock, which a file that is open for reading takes, there may be others of its kind.
+    """
     if fcntl is None:
         return
     try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(fd, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
     except BlockingIOError:
         raise RefusedError(
-            f"the run {run_id} is still at work, or is being resumed", "wait for it, or end that process"
+            f"the run {run_id} is still at work, or is being resumed or undone", "wait for it, or end that process"
         ) from None
+    except OSError as error:
+        raise LocalError(f"the journal of {run_id} cannot be locked: {error.strerror}") from error
 
 
 def is_open(path: Path) -> bool:
     """Whether some process is at work on this run."""
-    fd = os.open(path, os.O_RDONLY)
+    fd = os.open(path, os.O_RDONLY | BINARY)
     try:
-        take_lock(fd, path.name)
+        take_lock(fd, path.name, shared=True)
     except RefusedError:
         return True
     finally:
         os.close(fd)
     return False
+
+
+@contextmanager
+def held(path: Path) -> Iterator[None]:
+    """Keeps every other process from going on with this run, or undoing it, meanwhile. Raises RefusedError."""
+    try:
+        fd = os.open(path, os.O_RDWR | BINARY)
+    except OSError as error:
+        raise LocalError(f"the journal {path} cannot be opened: {error.strerror}") from error
+    try:
+        take_lock(fd, path.name.removesuffix(SUFFIX))
+        yield
+    finally:
+        os.close(fd)
 
 
 def new_run_id(now: datetime, random_hex: Callable[[], str]) -> str:

@@ -47,6 +47,8 @@ class TagChange:
     outcome: Outcome = Outcome.PLANNED
     warnings: tuple[str, ...] = ()
     error: ErrorInfo | None = None
+    # A run that was cut off may have made a part of it: some tags may stand as wanted already. In no record.
+    begun: bool = False
 
     @property
     def cell(self) -> Cell:
@@ -132,8 +134,11 @@ def from_record(record: Any) -> TagChange:
     try:
         error = record["error"]
         before, after = _tags(record["tags_before"]), _tags(record["tags_after"])
+        texts: dict[str, Any] = {
+            key: text_of(record[key]) for key in ("account", "region", "instance_id", "name", "state")
+        }
         change = TagChange(
-            **{key: text_of(record[key]) for key in ("account", "region", "instance_id", "name", "state")},
+            **texts,
             action=Action(record["action"]),
             before=before,
             after=after,

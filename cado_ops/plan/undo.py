@@ -30,6 +30,8 @@ def plan_undo(done: TagChange, live: Instance | None, undone: Undone | None = No
         return _left(change, Outcome.SKIPPED, f"the instance is {live.state}: there is nothing to put back")
     touched = [key for key in done.before if done.before[key] != done.after[key]]
     left = undone or {}
+    if _tag_is_anothers(done, live.tags):
+        touched.remove(SSM_TAG)
     put_back = {key: run for key in touched for value, run in left.get(key, ()) if value == done.before[key]}
     if put_back and len(put_back) == len(touched):
         return _put_back(done, change, live, put_back)
@@ -66,6 +68,21 @@ def plan_undo(done: TagChange, live: Instance | None, undone: Undone | None = No
     )
 
 
+def _tag_is_anothers(done: TagChange, live: Mapping[str, str]) -> bool:
+    """Whether the SSM tag that stands is no longer the one that ``done`` put there.
+
+    It put on tag and claim in one call. Where its claim has gone since, the tag went with it, or was left to
+    others: one that stands now, though it be the very same, is theirs.
+    """
+    tag = done.after.get(SSM_TAG)
+    if tag is None or done.before.get(SSM_TAG) == tag or live.get(SSM_TAG) != tag:
+        return False
+    set_by_it = [
+        key for key, value in done.after.items() if key.startswith(CLAIM_PREFIX) and value and not done.before[key]
+    ]
+    return bool(set_by_it) and not any(key in live for key in set_by_it)
+
+
 def undo_unread(done: TagChange, error: ErrorInfo) -> TagChange:
     """What undoing ``done`` is about, where nothing is known of how the instance is now: FAILED, for a resume."""
     return replace(_turned(done), outcome=Outcome.FAILED, warnings=(), error=error)
@@ -82,7 +99,7 @@ def plan_resume(planned: TagChange, live: Instance | None, *, begun: bool) -> Ta
     ``begun``: the run had journaled an intent for it. Then a change that is found done is UNKNOWN, to be looked
     at once more when applied; one that was never begun and is found done is somebody else's: UNCHANGED.
     """
-    change = replace(planned, outcome=Outcome.PLANNED, error=None)
+    change = replace(planned, outcome=Outcome.PLANNED, error=None, begun=begun)
     if live is None:
         return _left(change, Outcome.DRIFTED, "the instance is gone since the plan was made")
     if live.state in ENDED_STATES:

@@ -257,7 +257,7 @@ def _against(change: TagChange, live: Instance | None) -> TagChange:
         return change.ended(Outcome.DRIFTED, warnings=("the instance is gone since the plan was made",))
     if live.state in ENDED_STATES:
         return change.ended(Outcome.DRIFTED, warnings=(f"the instance is {live.state} since the plan was made",))
-    outcome = change.compare(live.tags)
+    outcome = change.compare(live.tags, begun=change.begun)
     if outcome is Outcome.DRIFTED:
         return change.ended(outcome, warnings=("its tags were changed since the plan was made: left alone",))
     return change.ended(outcome)

@@ -11,6 +11,7 @@ from cado_ops.model import ErrorInfo
 from cado_ops.plan.change import from_record
 from cado_ops.plan.undo import undo_unread
 from tests.functional.conftest import EU, IN_PROD, PROD, ROLE, STAGING, Cli, Terminal
+from tests.functional.power import cut_off
 
 ALL_PROD = ("--filter", "tag:Env=prod", *IN_PROD, "--yes")
 CLAIM = "cado-ops:case/IR-42"
@@ -358,3 +359,51 @@ def test_a_claim_that_comes_back_brings_the_tag(cli: Cli, tags: Any) -> None:
     cli.json("untag-instances", *web, "--case", "B")
     assert undo(cli, run=release).code == 0
     assert tags()["web-01"]["CadoResponseSSMEnabled"] == "True"
+
+
+def test_a_tag_set_after_the_runs_own_claim_has_gone_is_somebody_elses(
+    cli: Cli, tags: Any, aws: Any, ids: Any
+) -> None:
+    web = ("--filter", "tag:Name=web-01", *IN_PROD, "--yes")
+    run = cli.json("tag-instances", *web, "--case", "C").json["run_id"]
+    cli.json("untag-instances", *web, "--case", "C")
+    aws(PROD, EU).create_tags(
+        Resources=[ids()["web-01"]], Tags=[{"Key": "CadoResponseSSMEnabled", "Value": "True"}]
+    )
+    assert undo(cli, run=run).items()["web-01"]["outcome"] == "unchanged"
+    assert tags()["web-01"]["CadoResponseSSMEnabled"] == "True"
+
+
+def test_nobody_goes_on_with_a_run_or_undoes_it_while_it_is_being_undone(cli: Cli, tags: Any) -> None:
+    from cado_ops.journal import held
+
+    run = cli.json("tag-instances", *ALL_PROD).json["run_id"]
+    tagged = tags()
+    with held(cli.runs()[0]):
+        assert undo(cli, run=run).code == 4
+        assert cli.json("runs", "resume", run, "--yes").code == 4
+    assert tags() == tagged
+    assert undo(cli, run=run).code == 0
+
+
+def test_a_run_that_was_undone_is_not_gone_on_with(cli: Cli, tags: Any, lose_power: Any) -> None:
+    """It would say changed of what the undo took away."""
+    lose_power(5, False)
+    was_cut, path = cut_off(cli, ("tag-instances", *ALL_PROD, "--case", "IR-42"))
+    assert was_cut
+    assert path is not None
+    run = path.stem
+    before = undo(cli, run=run)
+    assert before.code in (0, 3)
+    refused = cli.json("runs", "resume", run, "--yes")
+    assert (refused.code, "was undone by" in refused.err) == (4, True)
+
+
+def test_an_undo_whose_first_line_was_edited_is_not_passed_over(cli: Cli, tags: Any) -> None:
+    run = cli.json("tag-instances", *ALL_PROD).json["run_id"]
+    known = set(cli.runs())
+    undo(cli, run=run)
+    [path] = set(cli.runs()) - known
+    path.write_bytes(path.read_bytes().replace(b'"undoes"', b'"undoez"', 1))
+    refused = undo(cli, run=run)
+    assert (refused.code, "what it put back is not known" in refused.err) == (4, True)

@@ -13,7 +13,8 @@ from cado_ops.filters import Filter
 from cado_ops.model import CLAIM_PREFIX, SSM_TAG, Cell, Instance, Outcome
 from cado_ops.plan.change import Action, TagChange, change_of
 from cado_ops.plan.tagging import TagWish, UntagWish, plan_tag, plan_untag
-from cado_ops.workflow.apply import FRESH_SECONDS, SETTLE_WAITS, TagApplier, dry_run_cell
+from cado_ops.plan.undo import plan_resume
+from cado_ops.workflow.apply import FRESH_SECONDS, SETTLE_WAITS, TagApplier, _against, dry_run_cell
 
 CELL = Cell("1" * 12, "eu-west-1")
 SSM = {SSM_TAG: "True"}
@@ -623,3 +624,12 @@ class TestDryRun:
         [ended] = dry_run_cell(there, CELL, there.plan(), stale=True)  # type: ignore[arg-type]
         assert (ended.outcome, ended.error and ended.error.code) == (Outcome.FAILED, DENIED.code)
         assert there.steps() == ["DescribeInstances"]
+
+
+def test_a_change_that_was_begun_is_no_drift_however_old_the_plan_is() -> None:
+    """A run that was cut off between its two calls left one tag as wanted: a resume goes on, after a minute too."""
+    tags = {SSM_TAG: "True", CLAIM: "-"}
+    there = Instance(CELL.account, CELL.region, "i-0", "web", "running", {SSM_TAG: "False", CLAIM: "-"}, 2)
+    undo = change_of(there, Action.RETAG, tags, {SSM_TAG: "False", CLAIM: None})
+    assert _against(undo, there).outcome is Outcome.DRIFTED
+    assert _against(plan_resume(undo, there, begun=True), there).outcome is Outcome.PLANNED
