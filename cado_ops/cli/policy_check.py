@@ -11,7 +11,7 @@ import typer
 
 from cado_ops.arns import parse_account_id, parse_region, split_commas
 from cado_ops.cli.options import POLICY_CHECK_OPTIONS, takes
-from cado_ops.cli.policy_names import kms_variant, role_named
+from cado_ops.cli.policy_names import kms_variant, role_named, warn_of_partitions
 from cado_ops.cli.session import Session, run
 from cado_ops.cli.world import World
 from cado_ops.errors import AwsError, PolicyError, UsageError
@@ -79,6 +79,7 @@ class _Checker:
 
     def file(self, path: str) -> Report:
         text = self.world.read_file(path, "FILE")
+        warn_of_partitions(self.session, text)
         where = "stdin" if path == "-" else path
         source = _Source(None, where, () if path == "-" else (path,))
         try:

@@ -15,7 +15,7 @@ import typer
 from cado_ops.arns import split_commas
 from cado_ops.cli.documents import write_file, write_out
 from cado_ops.cli.options import POLICY_TIGHTEN_OPTIONS, takes
-from cado_ops.cli.policy_names import kms_variant, role_named
+from cado_ops.cli.policy_names import kms_variant, role_named, warn_of_partitions
 from cado_ops.cli.session import Session, run
 from cado_ops.cli.world import World
 from cado_ops.errors import AwsError, UsageError
@@ -99,6 +99,7 @@ def _wish(session: Session) -> Wish:
 
 def _from_file(session: Session, file: str) -> PolicyFile:
     text = session.world.read_file(file, "FILE")
+    warn_of_partitions(session, text)
     return read_policy_file(text, "stdin" if file == "-" else file)
 
 

@@ -274,6 +274,8 @@ def partition_of(documents: Iterable[Document], default: str = "aws") -> str:
 def _all_resources(documents: Iterable[Document]) -> Iterator[str]:
     for document in documents:
         for statement in document.statements:
+            if statement.effect == DENY:
+                continue  # what is forbidden says nothing of where the role lives
             for values in (statement.resources, statement.not_resources):
                 yield from (values or Values()).strings
 

@@ -130,6 +130,7 @@ def _of_template(data: Mapping[str, Any], where: str, positions: Mapping[Path, P
         if not isinstance(resource, dict) or not isinstance(properties := resource.get("Properties"), dict):
             continue
         base: Path = ("Resources", name, "Properties")
+        _must_be_readable(resource, properties, name, where)
         if resource.get("Type") in _WITH_POLICIES and isinstance(properties.get("Policies"), list):
             for index, policy in enumerate(properties["Policies"]):
                 if isinstance(policy, dict) and isinstance(policy.get("PolicyDocument"), dict):
@@ -141,6 +142,27 @@ def _of_template(data: Mapping[str, Any], where: str, positions: Mapping[Path, P
         elif resource.get("Type") in _POLICIES and isinstance(properties.get("PolicyDocument"), dict):
             path = (*base, "PolicyDocument")
             yield Found(path, name, document_from(properties["PolicyDocument"], where, positions, path))
+
+
+def _must_be_readable(resource: Mapping[str, Any], properties: Mapping[str, Any], name: str, where: str) -> None:
+    """Raises PolicyError where a function decides on deployment which policies there are: unread is not empty."""
+    kind = resource.get("Type")
+    slots: list[Any] = []
+    if kind in _WITH_POLICIES and "Policies" in properties:
+        policies = properties["Policies"]
+        given = policies if isinstance(policies, list) else [policies]
+        slots = [
+            *given,
+            *(each["PolicyDocument"] for each in given if isinstance(each, dict) and "PolicyDocument" in each),
+        ]
+    elif kind in _POLICIES and "PolicyDocument" in properties:
+        slots = [properties["PolicyDocument"]]
+    for slot in slots:
+        if isinstance(slot, dict) and len(slot) == 1 and next(iter(slot)).startswith(("Fn::", "Ref")):
+            raise PolicyError(
+                f"{where}: in {name}, {next(iter(slot))} decides on deployment which policies there are",
+                "give it without the condition, or the deployed role by --role",
+            )
 
 
 def _decoded(text: str, where: str) -> Any:

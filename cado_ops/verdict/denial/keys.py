@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 
+from cado_ops.scope import DEFAULT_CADO_ROLE
 from cado_ops.verdict.denial import fixes
 from cado_ops.verdict.denial.known_acquisition import GRANT
 from cado_ops.verdict.denial.model import Told
@@ -47,6 +48,12 @@ def grant_for(told: Told, case: str | None) -> tuple[str | None, str]:
     caller = fixes.arn(told.principal)
     if key.account and caller and caller.account and caller.account != key.account:
         return _across(told, command, caller)
+    name = role_of(told.principal) if is_cado_role(told.principal) else None
+    if name is not None and name != DEFAULT_CADO_ROLE:
+        return f"{command} --cado-role {shlex.quote(name)}", ""
+    if name is None and caller is not None:
+        # A grant to the Cado role would let another one in, and mend nothing for this caller.
+        return None, f" The caller is no Cado role: if the Cado role was meant to use the key, {command}"
     return command, " If the Cado role is called otherwise than CadoResponseRole, add --cado-role NAME."
 
 
