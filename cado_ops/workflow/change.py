@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
 
+from cado_ops.errors import LocalError
 from cado_ops.fanout import FanOut
 from cado_ops.journal import JOURNAL_VERSION, Journal
 from cado_ops.model import Caller, Cell, ErrorInfo, Failure, LeftOut, Outcome, Report, Status
@@ -21,6 +22,8 @@ DEFAULT_MAX_CHANGES = 100
 # What a proposal leaves to be done.
 OPEN = (Outcome.PLANNED, Outcome.UNKNOWN)
 
+_MADE = (Outcome.CHANGED, Outcome.UNKNOWN)
+_BROKEN_OFF = "the journal could not be written on: whether it was changed is to be looked at, cado-ops runs resume"
 # A run's changes are all of one kind, and its work takes that kind alone.
 CellWork = Callable[[Cell, Sequence[Any]], list[Any]]
 
@@ -89,7 +92,9 @@ class Machine:
         """Takes a proposal to its end. Raises LocalError where the journal cannot be opened."""
         if guards.dry_run:
             self.audience.phase("asking AWS (dry run)", len(proposal.planned))
-            changes = self._through_cells(proposal, self.dry_run)
+            changes, lost = self._through_cells(proposal, self.dry_run)
+            if lost is not None:
+                raise lost
             return self._report(proposal, guards, changes, planned=True)
         refusal = _guard(proposal, guards)
         if refusal is None and proposal.planned and not guards.yes:
@@ -108,15 +113,26 @@ class Machine:
         self.audience.phase("changing", len(proposal.planned))
         try:
             with self.interrupts.deferred():
-                changes = self._through_cells(proposal, self.apply(journal))
+                changes, lost = self._through_cells(proposal, self.apply(journal))
             report = self._report(proposal, guards, changes, run_id=journal.run_id)
-            write_end(journal, report, self.now())
+            if lost is None:
+                write_end(journal, report, self.now())
+            elif isinstance(lost, LocalError) and any(each.outcome in _MADE for each in changes):
+                # The journal is gone, and what was made until then is not: it is told.
+                error = ErrorInfo(type(lost).__name__, lost.message, lost.hint)
+                report.failures.append(Failure(None, None, "journal", error))
+                report.status = Status.PARTIAL
+            else:
+                raise lost
         finally:
             journal.close()
         return report
 
-    def _through_cells(self, proposal: Proposal, work: CellWork) -> list[AnyChange]:
-        """All changes, those that were planned with what became of them, in their old order."""
+    def _through_cells(self, proposal: Proposal, work: CellWork) -> tuple[list[AnyChange], Exception | None]:
+        """All changes, those that were planned with what became of them, in their old order; and what broke it off.
+
+        Of a cell in which it broke off nobody knows what was made: UNKNOWN.
+        """
         by_cell: dict[Cell, list[AnyChange]] = {}
         for change in proposal.planned:
             by_cell.setdefault(change.cell, []).append(change)
@@ -133,17 +149,17 @@ class Machine:
                 # The journal is gone, or a fault of our own: what is in flight ends, nothing else may begin.
                 lost = lost or done.error
                 self.interrupts.stop()
+                for change in by_cell[done.job]:
+                    ended[change.cell, change.id] = change.ended(Outcome.UNKNOWN, None, (_BROKEN_OFF,))
                 continue
             for change in done.value or ():
                 ended[change.cell, change.id] = change
                 self.audience.item(change)
             self.audience.advance(len(by_cell[done.job]))
-        if lost is not None:
-            raise lost
         known = {(change.cell, change.id) for change in proposal.changes}
         # What was met on the way and had to be done besides (a duplicate) stands in the report as well.
         met = [change for place, change in ended.items() if place not in known]
-        return [*(ended.get((change.cell, change.id), change) for change in proposal.changes), *met]
+        return [*(ended.get((change.cell, change.id), change) for change in proposal.changes), *met], lost
 
     def _report(
         self,

@@ -287,8 +287,10 @@ def test_a_disk_that_fills_up_in_the_middle(
 
     sandbox.intercept = fill
     cut = cli.json(*TAG)
-    error = cut.json["failures"][0]["error"]
-    assert (cut.code, sent) == (1, ["CreateTags"])
+    [failure] = cut.json["failures"]
+    error = failure["error"]
+    assert (cut.code, sent, failure["stage"]) == (3, ["CreateTags"], "journal")
+    assert cut.json["summary"]["unknown"] == 4, "what may have been made is told"
     assert "changes may have been made" in error["message"]
     assert error["hint"].endswith(f"cado-ops runs resume {cut.json['run_id']}")
     still_full = cli.json("runs", "resume", "last", "--yes")

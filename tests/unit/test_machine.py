@@ -295,7 +295,7 @@ class TestEndingEarly:
         assert run.end is not None
         assert run.end["status"] == "interrupted"
 
-    def test_a_journal_that_fails_stops_the_rest_and_is_raised(self, rig: Rig) -> None:
+    def test_a_journal_that_fails_stops_the_rest_and_is_told(self, rig: Rig) -> None:
         cells: list[Cell] = []
 
         def work(cell: Cell, changes: Sequence[TagChange]) -> list[TagChange]:
@@ -304,9 +304,13 @@ class TestEndingEarly:
 
         rig.work = work
         rig.max_concurrency = 1
-        with pytest.raises(LocalError, match="No space left"):
-            rig.run(proposal(*many(9, ["a", "b", "c"])))
+        report = rig.run(proposal(*many(9, ["a", "b", "c"])))
         assert len(cells) == 1
+        assert report.status is Status.PARTIAL
+        assert [(failure.stage, failure.error.message) for failure in report.failures] == [
+            ("journal", "No space left on device")
+        ]
+        assert {item["outcome"] for item in report.items} == {"unknown", "planned"}
 
     def test_a_journal_that_cannot_be_opened_changes_nothing(self, rig: Rig) -> None:
         rig.folder.write_text("a file where the folder should be")
@@ -364,10 +368,10 @@ class TestEndingEarly:
             return changed(cell, changes)
 
         rig.work = work
-        with pytest.raises(LocalError):
-            rig.run(proposal(*many(2)))
+        report = rig.run(proposal(*many(2)))
         assert [cell.region for cell in finished] == ["us-east-1"]
         assert [change.instance_id for change in rig.audience.items] == ["i-1"]
+        assert sorted(item["outcome"] for item in report.items) == ["changed", "unknown"]
 
     def test_what_is_in_flight_when_something_unforeseen_fails_is_waited_for(self, rig: Rig) -> None:
         """Its outcome belongs in the journal, whatever went wrong next door."""
