@@ -125,8 +125,10 @@ class TestOnce:
         assert done.code == 0
         [grant] = organisation.grants(key)
         assert (grant["GrantId"] == other[0]) is (kept == "theirs")
-        assert only(done)["grant_id"] == grant["GrantId"]
-        assert only(done)["outcome"] == ("unchanged" if kept == "theirs" else "changed")
+        made, ended = sorted(done.json["items"], key=lambda item: item["action"])
+        assert (made["action"], made["grant_id"]) == ("create", grant["GrantId"])
+        assert (ended["action"], ended["outcome"]) == ("retire", "changed"), "the one that gave way is told as well"
+        assert made["outcome"] == ("unchanged" if kept == "theirs" else "changed")
 
     def test_two_machines_at_once_leave_one_grant_a_key(self, organisation: Organisation, tmp_path: Path):
         keys = [organisation.key() for _ in range(3)]
