@@ -44,15 +44,7 @@ def all_of(answers: Iterable[Answer]) -> Answer:
 
 def any_of(answers: Iterable[Answer]) -> Answer:
     """A certain yes decides, whatever else is unknown."""
-    reasons: list[str] = []
-    open_ = False
-    for each in answers:
-        if each.value is True:
-            return YES
-        if each.value is None:
-            open_ = True
-            reasons += each.reasons
-    return unknown(*reasons) if open_ else NO
+    return negated(all_of(map(negated, answers)))
 
 
 def negated(given: Answer) -> Answer:

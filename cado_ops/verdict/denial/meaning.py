@@ -33,21 +33,7 @@ def explain_one(told: Told, case: str | None) -> Explanation:
         return _known(told, known, case)
     if told.generic or told.code in DENIED_CODES:
         return by_policy(told, case)
-    return _item(told, UNKNOWN, _not_known(told))
-
-
-def _item(told: Told, kind: str, cause: str, fix: str | None = None) -> Explanation:
-    return Explanation(
-        kind=kind,
-        cause=" ".join(cause.split()),
-        action=told.action,
-        resource=told.resource,
-        principal=told.principal,
-        denied_by=told.denied_by,
-        explicit=told.explicit,
-        policy_arn=told.policy_arn,
-        fix=fix,
-    )
+    return Explanation.of(told, UNKNOWN, _not_known(told))
 
 
 def _not_known(told: Told) -> str:
@@ -76,7 +62,7 @@ def _known(told: Told, known: Known, case: str | None) -> Explanation:
         cause += more
     elif known.kind == AGENT:
         cause += place_of(told)
-    return _item(told, known.kind, cause, fix)
+    return Explanation.of(told, known.kind, cause, fix)
 
 
 def _status(told: Told, case: str | None) -> Explanation:
@@ -84,7 +70,7 @@ def _status(told: Told, case: str | None) -> Explanation:
     fix = None
     if kind == "command-access-denied" and (found := fixes.instance(told.resource)):
         fix = fixes.tag_command(found, told.account, told.region, case)
-    return _item(replace(told, action=told.action or "ssm:SendCommand"), kind, cause, fix)
+    return Explanation.of(replace(told, action=told.action or "ssm:SendCommand"), kind, cause, fix)
 
 
 def _encoded(told: Told) -> Explanation:
@@ -93,4 +79,4 @@ def _encoded(told: Told) -> Explanation:
         "message. " + (told.decoded or "It was not decoded.")
     )
     fix = fixes.decode_command(told.encoded, told.region) if told.encoded else None
-    return _item(told, "encoded", cause, fix)
+    return Explanation.of(told, "encoded", cause, fix)

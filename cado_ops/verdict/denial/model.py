@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Self
 
 UNKNOWN = "unknown"
 
@@ -104,6 +105,21 @@ class Explanation:
     explicit: bool | None = None
     policy_arn: str | None = None
     fix: str | None = None
+
+    @classmethod
+    def of(cls, told: Told, kind: str, cause: str, fix: str | None = None) -> Self:
+        """What ``told`` says of itself, with what it means."""
+        return cls(
+            kind=kind,
+            cause=" ".join(cause.split()),
+            action=told.action,
+            resource=told.resource,
+            principal=told.principal,
+            denied_by=told.denied_by,
+            explicit=told.explicit,
+            policy_arn=told.policy_arn,
+            fix=fix,
+        )
 
     def as_item(self) -> dict[str, str | bool | None]:
         return {

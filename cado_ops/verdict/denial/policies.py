@@ -59,17 +59,7 @@ def by_policy(told: Told, case: str | None) -> Explanation:
         cause += f" {told.decoded}"
     if told.vpc_endpoint and told.denied_by in ("vpc-endpoint-policy", UNKNOWN):
         cause += f" The request came through the endpoint {named(told.vpc_endpoint)}."
-    return Explanation(
-        kind=kind,
-        cause=" ".join(cause.split()),
-        action=told.action,
-        resource=told.resource,
-        principal=told.principal,
-        denied_by=told.denied_by,
-        explicit=told.explicit,
-        policy_arn=told.policy_arn,
-        fix=fix,
-    )
+    return Explanation.of(told, kind, cause, fix)
 
 
 def _meaning(told: Told, case: str | None) -> Meaning:
