@@ -14,17 +14,19 @@ from cado_ops.cli.options import POLICY_CHECK_OPTIONS, takes
 from cado_ops.cli.policy_names import kms_variant, role_named, warn_of_partitions
 from cado_ops.cli.session import Session, run
 from cado_ops.cli.world import World
-from cado_ops.errors import AwsError, PolicyError, UsageError
+from cado_ops.errors import AwsError, UsageError
 from cado_ops.model import Cell, Failure, Report, Status
 from cado_ops.policy.lint import lint_role
-from cado_ops.policy.lint_key import is_key_policy, lint_key_policy
+from cado_ops.policy.lint_file import lint_file
+from cado_ops.policy.lint_key import Key, account_told_by, lint_key_policy
 from cado_ops.policy.rules import Finding, Fix, Severity, Subject
-from cado_ops.policy.source import read_policy_file
 from cado_ops.verdict.outcome import status_of
 
 if TYPE_CHECKING:
     from cado_ops.aws.iam import Iam
+    from cado_ops.observe.grant_reader import GrantReader
     from cado_ops.observe.policies import KeyPolicy, RolePolicies
+    from cado_ops.policy.document import Document
 
 File = Annotated[str | None, typer.Argument(metavar="[FILE]", help="JSON or YAML; - is stdin.", show_default=False)]
 Item = dict[str, Any]
@@ -82,40 +84,16 @@ class _Checker:
         warn_of_partitions(self.session, text)
         where = "stdin" if path == "-" else path
         source = _Source(None, where, () if path == "-" else (path,))
-        try:
-            found = read_policy_file(text, where).found
-        except PolicyError as error:
-            findings = [Finding("malformed", None, error.message + (f" ({error.hint})" if error.hint else ""))]
-            return self._report([(source, findings)], targets=1)
-        findings = []
-        for each in found:
-            for finding in self._of_document(each.document):
-                statement = ".".join(filter(None, (each.name, finding.statement))) or None
-                findings.append(Finding(finding.rule, statement, _placed(finding)))
-        return self._report([(source, findings)], targets=1)
+        return self._report([(source, lint_file(text, where, self.platform, self._key_of_file))], targets=1)
 
-    def _of_document(self, document: Any) -> list[Finding]:
-        subject = Subject((document,), **self.platform)
-        if not is_key_policy(document):
-            return lint_role(subject)
-        role = self._cado_role_of(document)
-        account = role.split(":")[4]
-        return lint_key_policy(subject, account=account, role_arn=role, role_documents=None)
-
-    def _cado_role_of(self, document: Any) -> str:
-        """For a key policy in a file, whose account it does not say: that of the root it names, or of the role."""
-        from cado_ops.policy.lint_key import accounts_of
-
-        named = self.session.given.text("cado-role")
-        if named and named.startswith("arn:"):
-            return named
-        accounts = sorted({each for statement in document.statements for each in accounts_of(statement.principal)})
-        if len(accounts) != 1:
-            raise UsageError(
-                "this is a key's policy, and it does not tell the account",
-                "add --cado-role with the role's ARN",
-            )
-        return self.session.given.cado_roles(self.session.scope).arn(accounts[0], Subject((document,)).partition)
+    def _key_of_file(self, document: Document) -> Key | None:
+        """Whose key a policy in a file is for: what it says itself, or else the Cado role's account."""
+        named = self._cado_role_arn()
+        account = account_told_by(document) or (named.split(":")[4] if named else None)
+        if account is None:
+            return None
+        partition = Subject((document,)).partition
+        return Key(account, named or self.session.given.cado_roles(self.session.scope).arn(account, partition))
 
     # --- live roles
 
@@ -222,25 +200,33 @@ class _Checker:
         }
         iam = Iam(session.connection)
         policies, failures = read_key_policies(reader.kms, cells, session.max_concurrency)
-        checked = [
-            (self._key_source(key), self._of_key(iam, key, set(seen.accounts.in_scope), reader)) for key in policies
-        ]
+        checked = [self._of_key(iam, key, set(seen.accounts.in_scope), reader) for key in policies]
         return self._report(
             checked, targets=seen.targets, failed=seen.failed_cells, failures=[*seen.failures, *failures],
             left_out=len(seen.left_out),
         )  # fmt: skip
 
-    def _key_source(self, key: KeyPolicy) -> _Source:
-        return _Source(key.arn.split(":")[4], key.arn, ("--key", key.arn, *self._role_args()))
+    def _key_source(self, key: KeyPolicy, role_arn: str) -> _Source:
+        """With what names the same Cado role again: across accounts, it has to be named as grantee."""
+        cado_role = self.session.given.text("cado-role")
+        across = role_arn.split(":")[4] != key.arn.split(":")[4]
+        args = ("--grantee", role_arn) if across else ("--cado-role", cado_role) if cado_role else ()
+        return _Source(key.arn.split(":")[4], key.arn, ("--key", key.arn, *self._role_args(), *args), role_arn)
 
-    def _of_key(self, iam: Iam, key: KeyPolicy, in_scope: set[str], reader: Any) -> list[Finding]:
+    def _cado_role_arn(self) -> str | None:
+        """The one ARN in --cado-role."""
+        text = self.session.given.text("cado-role")
+        named = [each for each in split_commas([text], "--cado-role") if each.startswith("arn:")] if text else []
+        return named[0] if len(named) == 1 else None
+
+    def _of_key(
+        self, iam: Iam, key: KeyPolicy, in_scope: set[str], reader: GrantReader
+    ) -> tuple[_Source, list[Finding]]:
         from cado_ops.observe.policies import read_role
         from cado_ops.scope import CadoRoles
 
         account, partition = key.arn.split(":")[4], key.arn.split(":")[1]
-        text = self.session.given.text("cado-role")
-        named = [each for each in split_commas([text], "--cado-role") if each.startswith("arn:")] if text else []
-        role_arn = named[0] if len(named) == 1 else reader.cado_role(account).arn
+        role_arn = self._cado_role_arn() or reader.cado_role(account).arn
         role_account = role_arn.split(":")[4]
         documents = None
         scope = self.session.scope
@@ -254,7 +240,8 @@ class _Checker:
         else:
             self.session.warn(f"{role_arn} is of an account that is not in scope: its own side was not checked")
         subject = Subject((key.document,), live_partition=partition, **self.platform)
-        return lint_key_policy(subject, account=account, role_arn=role_arn, role_documents=documents)
+        asked = Key(account, role_arn, documents, reader.operator_if_known(account))
+        return self._key_source(key, role_arn), lint_key_policy(subject, asked)
 
     # --- the answer
 
@@ -317,7 +304,7 @@ class _Checker:
             Fix.GRANT: lambda: ("kms", "grant", *source.args) if "--key" in source.args else None,
             Fix.NONE: lambda: None,
         }
-        words = made[finding.fix]()
+        words = finding.command if finding.command is not None else made[finding.fix]()
         return shlex.join(("cado-ops", *words)) if words else None
 
     def _show_kms(self, source: _Source) -> tuple[str, ...] | None:
@@ -325,15 +312,6 @@ class _Checker:
         if "--key" in source.args:
             return ("policy", "show", name, "--key", source.name)
         return ("policy", "show", name, "--cado-role", source.role_arn) if source.role_arn else None
-
-
-def _placed(finding: Finding) -> str:
-    """The message with the line it is about, in a file."""
-    place = (finding.place or "").partition(": ")[0]
-    numbers = place.split(":")[-2:]
-    return (
-        f"line {numbers[0]}: {finding.message}" if len(numbers) == 2 and numbers[0].isdigit() else finding.message
-    )
 
 
 def _with_id(failed: Failure, what: str) -> Failure:

@@ -186,12 +186,15 @@ class _Shown:
     def _names(self) -> Names:
         cado = self.given.text("cado-role")
         partition, account = self._partition(), self._account()
-        cado_role = DEFAULTS["CadoRoleName"]
+        cado_role, cado_account = DEFAULTS["CadoRoleName"], None
         if cado is not None and cado.startswith("arn:"):
             role = parse_role_arn(cado, "--cado-role")
-            if (partition or role.partition) != role.partition or (account or role.account) != role.account:
+            # A key may be of another account than the role; every other policy is the role's own.
+            across = self.name in library.KMS_VARIANTS and not self.flags["key"]
+            if (partition or role.partition) != role.partition or not (across or account in (None, role.account)):
                 raise UsageError(f"--cado-role: {cado} is of another partition or account than you named")
-            partition, account = role.partition, role.account
+            cado_account = role.account if across and account not in (None, role.account) else None
+            partition, account = role.partition, account or role.account
             cado_role = (role.path + role.name).removeprefix("/")
         elif cado is not None:
             named = parse_role_name(cado, "--cado-role")
@@ -207,6 +210,7 @@ class _Shown:
             regions=self._regions(),
             cado_role=cado_role,
             operator_role=operator_role,
+            cado_account=cado_account,
         )
         if account is not None:
             names = replace(names, account=account)

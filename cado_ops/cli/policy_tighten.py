@@ -23,7 +23,7 @@ from cado_ops.model import Report, Status
 from cado_ops.policy.document import Document, Statement, Values
 from cado_ops.policy.library import RUN_DOCUMENTS, SESSION_DOCUMENTS
 from cado_ops.policy.lint import lint_role
-from cado_ops.policy.lint_key import is_key_policy
+from cado_ops.policy.lint_key import says_principal
 from cado_ops.policy.lint_shape import INLINE_LIMIT, MANAGED_LIMIT, size_of
 from cado_ops.policy.parts import Wish
 from cado_ops.policy.render import FORMATS, Kind, Rendering, as_cloudformation, as_json, as_terraform
@@ -53,7 +53,7 @@ def tighten(ctx: typer.Context, file: File = None, *, flags: dict[str, Any]) -> 
         if (file is None) == (flags["role"] is None):
             raise UsageError("give either a file or --role", "- reads stdin")
         source = _from_file(session, file) if file is not None else _from_role(session, flags["role"])
-        if any(is_key_policy(found.document) for found in source.found):
+        if any(says_principal(found.document) for found in source.found):
             raise UsageError(
                 f"{source.where} says Principal: it is a resource's policy or a trust, and no role's own",
                 "cado-ops policy check looks at a key's",

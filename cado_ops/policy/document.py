@@ -105,14 +105,35 @@ def read_document(text: str, where: str) -> Document:
     return document_from(parsed.data, where, parsed.positions)
 
 
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """Something in a document that has not the shape of a policy, and where. ``str`` is the one line.
+
+    ``policy`` is the path to the policy, in a file that holds several.
+    """
+
+    place: Place
+    message: str
+    hint: str | None = None
+    policy: Path = ()
+
+    def __str__(self) -> str:
+        return f"{self.place}: {self.message}"
+
+
 def document_from(
-    data: Any, where: str, positions: Mapping[Path, Position] | None = None, path: Path = ()
+    data: Any,
+    where: str,
+    positions: Mapping[Path, Position] | None = None,
+    path: Path = (),
+    faults: list[Fault] | None = None,
 ) -> Document:
     """A policy from data that was read already: of a template, or of AWS's answer.
 
     ``positions`` gives lines and columns by path, where they are known; ``path`` is the policy's own path in them.
+    With ``faults`` all of them are put there, and what can be read is; without, the first one raises PolicyError.
     """
-    return _Reader(where, positions or {}, path).document(data)
+    return _Reader(where, positions or {}, path, faults).document(data)
 
 
 def is_intrinsic(data: Any) -> bool:
@@ -124,39 +145,59 @@ def is_intrinsic(data: Any) -> bool:
 
 
 class _Reader:
-    def __init__(self, where: str, positions: Mapping[Path, Position], root: Path) -> None:
+    def __init__(
+        self, where: str, positions: Mapping[Path, Position], root: Path, faults: list[Fault] | None
+    ) -> None:
         self.where = where
         self.positions = positions
         self.root = root
+        self.faults = faults
+        self.sid: str | None = None
 
     def place(self, path: Path, sid: str | None = None) -> Place:
         line, column = self.positions.get(self.root + path, (None, None))
-        number = path[1] + 1 if len(path) > 1 and path[0] == "Statement" and isinstance(path[1], int) else None
+        number = None
+        if len(path) > 1 and path[0] == "Statement":
+            # A single statement may stand without brackets.
+            number = path[1] + 1 if isinstance(path[1], int) else 1
         return Place(self.where, line, column, number, sid)
 
-    def error(self, path: Path, message: str, hint: str | None = None) -> PolicyError:
-        return PolicyError(f"{self.place(path)}: {message}", hint)
+    def fault(self, path: Path, message: str, hint: str | None = None) -> None:
+        """Notes it, or raises where nobody collects them."""
+        fault = Fault(self.place(path, self.sid), message, hint, self.root)
+        if self.faults is None:
+            raise PolicyError(str(fault), hint)
+        self.faults.append(fault)
 
     def document(self, data: Any) -> Document:
         if not isinstance(data, dict):
-            raise self.error((), "a policy is an object in braces: {…}")
+            self.fault((), "a policy is an object in braces: {…}")
+            return Document(place=self.place(()))
         self.names(data, _DOCUMENT, (), "a policy")
         if "Statement" not in data:
-            raise self.error((), 'the policy has no "Statement"')
+            self.fault((), 'the policy has no "Statement"')
         version = data.get("Version")
         if version is not None and version not in VERSIONS:
-            raise self.error(
-                ("Version",), f"the Version is {shown(version)}", f"AWS knows {' and '.join(VERSIONS)}."
-            )
+            self.fault(("Version",), f"the Version is {shown(version)}", f"AWS knows {' and '.join(VERSIONS)}.")
+            version = CURRENT_VERSION
         document_id = self.text_or_none(data, "Id", ())
-        listed = data["Statement"]
+        listed = data.get("Statement", [])
         single = not isinstance(listed, list)
-        statements = tuple(
+        read = [
             self.statement(each, ("Statement", index)) for index, each in enumerate([listed] if single else listed)
+        ]
+        return Document(
+            version, document_id, tuple(each for each in read if each is not None), single, self.place(())
         )
-        return Document(version, document_id, statements, single, self.place(()))
 
-    def statement(self, data: Any, path: Path) -> Statement:
+    def statement(self, data: Any, path: Path) -> Statement | None:
+        self.sid = _sid(data)
+        try:
+            return self._statement(data, path)
+        finally:
+            self.sid = None
+
+    def _statement(self, data: Any, path: Path) -> Statement | None:
         if self.root + path not in self.positions and path[1] == 0:
             # A single statement without brackets has no place in a list.
             path_of_element: Path = ("Statement",)
@@ -167,14 +208,15 @@ class _Reader:
         if is_intrinsic(data):
             return Statement(effect=Intrinsic.of(data), place=place, whole=Intrinsic.of(data))
         if not isinstance(data, dict):
-            raise self.error(path_of_element, "a statement is an object in braces: {…}")
+            self.fault(path_of_element, "a statement is an object in braces: {…}")
+            return None
         self.names(data, _STATEMENT, path_of_element, "a statement")
         sid = self.text_or_none(data, "Sid", path_of_element)
         for one, other in (("Principal", "NotPrincipal"), ("Action", "NotAction"), ("Resource", "NotResource")):
             if one in data and other in data:
-                raise self.error(path_of_element, f"a statement has {one} or {other}, not both")
+                self.fault(path_of_element, f"a statement has {one} or {other}, not both")
         if "Action" not in data and "NotAction" not in data:
-            raise self.error(path_of_element, "the statement has neither Action nor NotAction")
+            self.fault(path_of_element, "the statement has neither Action nor NotAction")
         return Statement(
             sid=sid,
             effect=self.effect(data, path_of_element),
@@ -195,22 +237,26 @@ class _Reader:
             at = (*path, name) if (*self.root, *path, name) in self.positions else path
             right = {each.lower(): each for each in known}.get(str(name).lower())
             hint = f"Write it as {right}." if right else f"It may have {', '.join(known)}."
-            raise self.error(at, f"{what} has no element {shown(name)}", hint)
+            self.fault(at, f"{what} has no element {shown(name)}", hint)
 
     def text_or_none(self, data: dict[str, Any], name: str, path: Path) -> str | None:
         value = data.get(name)
         if name in data and not isinstance(value, str):
-            raise self.error((*path, name), f"{name} is {shown(value)}: it takes a string")
+            self.fault((*path, name), f"{name} is {shown(value)}: it takes a string")
+            return None
         return value
 
     def effect(self, data: dict[str, Any], path: Path) -> Value:
+        """One that is wrong is left empty: neither Allow nor Deny."""
         if "Effect" not in data:
-            raise self.error(path, 'the statement has no "Effect"')
+            self.fault(path, 'the statement has no "Effect"')
+            return ""
         effect = data["Effect"]
         if is_intrinsic(effect):
             return Intrinsic.of(effect)
         if effect not in (ALLOW, DENY):
-            raise self.error((*path, "Effect"), f"the Effect is {shown(effect)}: it is Allow or Deny, written so")
+            self.fault((*path, "Effect"), f"the Effect is {shown(effect)}: it is Allow or Deny, written so")
+            return ""
         return str(effect)
 
     def principal(self, data: dict[str, Any], name: str, path: Path) -> Principal | None:
@@ -223,10 +269,11 @@ class _Reader:
         if is_intrinsic(value):
             return Principal(whole=Intrinsic.of(value))
         if not isinstance(value, dict) or not value:
-            raise self.error(path, f'{name} is {shown(value)}: it is "*" or an object such as {{"AWS": "…"}}')
+            self.fault(path, f'{name} is {shown(value)}: it is "*" or an object such as {{"AWS": "…"}}')
+            return Principal()
         for kind in value:
             if kind not in PRINCIPAL_KINDS:
-                raise self.error(path, f"{name} has no kind {shown(kind)}", f"It has {', '.join(PRINCIPAL_KINDS)}.")
+                self.fault(path, f"{name} has no kind {shown(kind)}", f"It has {', '.join(PRINCIPAL_KINDS)}.")
         return Principal(tuple((kind, self.listed(each, (*path, kind))) for kind, each in value.items()))
 
     def values(self, data: dict[str, Any], name: str, path: Path) -> Values | None:
@@ -245,7 +292,9 @@ class _Reader:
         if bare and isinstance(value, bool | int | float):
             return Written.of(value)
         name = next((each for each in reversed(path) if isinstance(each, str)), "")
-        raise self.error(path, f"{name} has {shown(value)} where a string was expected")
+        self.fault(path, f"{name} has {shown(value)} where a string was expected")
+        # It may mean anything, as what a template decides on may.
+        return Intrinsic.of(value)
 
     def conditions(self, data: dict[str, Any], path: Path) -> tuple[Condition, ...]:
         block = data.get("Condition", {})
@@ -253,7 +302,8 @@ class _Reader:
         if is_intrinsic(block):
             return (Condition("", "", Values.of(Intrinsic.of(block))),)
         if not isinstance(block, dict):
-            raise self.error(path, "Condition is an object: an operator, and for it keys and values")
+            self.fault(path, "Condition is an object: an operator, and for it keys and values")
+            return ()
         found: list[Condition] = []
         for operator, keys in block.items():
             at = (*path, operator)
@@ -261,7 +311,8 @@ class _Reader:
                 found.append(Condition(operator, "", Values.of(Intrinsic.of(keys))))
                 continue
             if not isinstance(keys, dict):
-                raise self.error(at, f"{shown(operator)} is an object: keys, and values for each")
+                self.fault(at, f"{shown(operator)} is an object: keys, and values for each")
+                continue
             found += [
                 Condition(operator, key, self.listed(each, (*at, key), bare=True)) for key, each in keys.items()
             ]

@@ -2,130 +2,55 @@
 
 from __future__ import annotations
 
-import json
 import re
-from collections import Counter
 from collections.abc import Iterator
 
-from cado_ops.policy import actions, known
-from cado_ops.policy.conditions import parse_operator
-from cado_ops.policy.document import ALLOW, DENY, Condition, Document, Statement, Values
+from cado_ops.policy.document import ALLOW, DENY, Document, Statement, Values
 from cado_ops.policy.rules import Finding, Subject, finding
+from cado_ops.policy.validity import LIMITS, Attached, Problem, counted, problems, size_problem, text_of
 
-# "IAM and AWS STS quotas": characters, blanks outside of strings not counted. Inline: of all a role's together.
-INLINE_LIMIT = 10_240
-MANAGED_LIMIT = 6_144
-# "Key policies in AWS KMS": bytes, blanks counted.
-KEY_LIMIT = 32_768
-
-_SID = re.compile(r"[A-Za-z0-9]*")
-_ACTION = re.compile(r"\*|[A-Za-z0-9*?-]+:[A-Za-z0-9*?]+")
-_RESOURCE = re.compile(r"\*+|arn:.*|\$\{.*", re.DOTALL)
+INLINE_LIMIT = LIMITS[Attached.ROLE_INLINE].size
+MANAGED_LIMIT = LIMITS[Attached.MANAGED].size
 _PARTITION = re.compile(r"arn:([^:$*?]+):")
 
 
 def size_of(document: Document) -> int:
     """The characters that IAM counts."""
-    return len(json.dumps(document.as_json(), separators=(",", ":"), ensure_ascii=False))
+    return counted(text_of(document), blanks=False)
 
 
 def lint_shape(subject: Subject, *, is_key_policy: bool = False) -> Iterator[Finding]:
+    attached = Attached.KEY if is_key_policy else subject.attached or Attached.ROLE_INLINE
     for document in subject.documents:
-        yield from _document(document, is_key_policy=is_key_policy)
+        for problem in problems(document, attached):
+            yield _told(problem, document)
+        if subject.live_partition is None:
+            yield from _size(subject, document, attached)
         for statement in document.statements:
-            if statement.whole is not None or statement.effect not in (ALLOW, DENY):
-                yield finding("not-judged", statement, "a template's function stands in the place of the statement")
-                continue
-            yield from _statement(statement, is_key_policy=is_key_policy)
-            yield from _actions(statement)
-            for condition in statement.conditions:
-                yield from _condition(statement, condition)
+            yield from _not_judged(statement)
     yield from _partitions(subject)
 
 
-def _document(document: Document, *, is_key_policy: bool) -> Iterator[Finding]:
-    if not document.statements:
-        yield finding("malformed", None, "the policy has no statement", document)
-    if not document.has_variables:
-        text = json.dumps(document.as_json())
-        if "${" in text:
-            yield finding(
-                "old-version",
-                None,
-                f"Version is {document.version or 'missing'}, and ${{…}} stands in it",
-                document,
-            )
-    sids = Counter(each.sid for each in document.statements if each.sid)
-    seen: set[str] = set()
-    for statement in document.statements:
-        if statement.sid and sids[statement.sid] > 1:
-            if statement.sid in seen:
-                yield finding(
-                    "duplicate-sid", statement, f"the Sid {statement.sid} stands {sids[statement.sid]} times"
-                )
-            seen.add(statement.sid)
-    size, limit = size_of(document), KEY_LIMIT if is_key_policy else INLINE_LIMIT
-    if size > limit:
-        yield finding("size", None, f"{size:,} characters, and AWS takes {limit:,}", document)
-    elif size > MANAGED_LIMIT and not is_key_policy:
-        yield finding(
-            "size-managed", None, f"{size:,} characters; a managed policy has {MANAGED_LIMIT:,}", document
-        )
+def _told(problem: Problem, document: Document) -> Finding:
+    hint = f" ({problem.hint})" if problem.hint else ""
+    return finding(problem.rule, problem.statement, problem.message + hint, document)
 
 
-def _statement(statement: Statement, *, is_key_policy: bool) -> Iterator[Finding]:
-    if statement.sid and not is_key_policy and not _SID.fullmatch(statement.sid):
-        yield finding("malformed", statement, f"the Sid {statement.sid!r} has other characters than A-Z, a-z, 0-9")
-    if statement.resources is None and statement.not_resources is None and not is_key_policy:
-        yield finding("malformed", statement, "the statement has neither Resource nor NotResource")
-    has_principal = statement.principal is not None or statement.not_principal is not None
-    if has_principal and not is_key_policy:
-        yield finding("malformed", statement, "a role's policy has no Principal: the principal is the role")
-    if not has_principal and is_key_policy:
-        yield finding("malformed", statement, "a key's policy has to say Principal")
-    named = {
-        "Action": statement.actions, "NotAction": statement.not_actions,
-        "Resource": statement.resources, "NotResource": statement.not_resources,
-    }  # fmt: skip
-    for name, values in named.items():
-        if values is not None and not len(values):
-            yield finding("malformed", statement, f"{name} is an empty list")
-    for name in ("Resource", "NotResource"):
-        for text in (named[name] or Values()).strings:
-            if not _RESOURCE.fullmatch(text):
-                yield finding("malformed", statement, f'{name} {text!r} is neither an ARN nor "*"')
+def _size(subject: Subject, document: Document, attached: Attached) -> Iterator[Finding]:
+    """What is live AWS has taken. A role's policy in a file may become an inline one, or a managed one."""
+    text = subject.text if subject.text is not None else text_of(document)
+    if problem := size_problem(text, attached, document.place):
+        yield _told(problem, document)
+    elif subject.attached is None and attached is Attached.ROLE_INLINE and size_of(document) > MANAGED_LIMIT:
+        message = f"{size_of(document):,} characters; a managed policy has {MANAGED_LIMIT:,}"
+        yield finding("size-managed", None, message, document)
 
 
-def _actions(statement: Statement) -> Iterator[Finding]:
-    for values in (statement.actions, statement.not_actions):
-        for action in (values or Values()).strings:
-            if not _ACTION.fullmatch(action):
-                yield finding("malformed", statement, f"{action!r} is no action (service:Name)")
-            elif action != "*" and not _exists(action):
-                yield finding("unknown-action", statement, f"AWS publishes no action {action}")
-
-
-def _exists(action: str) -> bool:
-    service, name = known.split_action(action)
-    if set(service) & set("*?"):
-        return True
-    return (name == "*" and bool(actions.names(service))) or bool(known.expand(action))
-
-
-def _condition(statement: Statement, condition: Condition) -> Iterator[Finding]:
-    if not condition.operator or not condition.key:
+def _not_judged(statement: Statement) -> Iterator[Finding]:
+    if statement.whole is not None or statement.effect not in (ALLOW, DENY, ""):
+        yield finding("not-judged", statement, "a template's function stands in the place of the statement")
+    elif any(not each.operator or not each.key for each in statement.conditions):
         yield finding("not-judged", statement, "a template's function stands in the place of conditions")
-        return
-    if not _is_operator(condition.operator):
-        yield finding("malformed", statement, f"{condition.operator} is no condition operator")
-    if ":" not in condition.key:
-        yield finding("malformed", statement, f"{condition.key!r} is no condition key (service:name)")
-    if not len(condition.values):
-        yield finding("malformed", statement, f"{condition.operator} {condition.key} has no value")
-
-
-def _is_operator(name: str) -> bool:
-    return name.lower() == "null" or parse_operator(name) is not None
 
 
 def _partitions(subject: Subject) -> Iterator[Finding]:

@@ -37,6 +37,7 @@ class Names:
     """``account`` is the one that the policy is in; ``*`` in ``accounts`` and ``regions`` is any.
 
     ``cado_role`` and ``operator_role`` are a path and a name without the leading slash: ``ir/CadoOperator``.
+    ``cado_account`` is the Cado role's, where a key is of another.
     """
 
     partition: str = "aws"
@@ -45,6 +46,7 @@ class Names:
     regions: tuple[str, ...] = ("*",)
     cado_role: str = "CadoResponseRole"
     operator_role: str = "CadoOperator"
+    cado_account: str | None = None
 
     def arn(self, service: str, region: str, account: str, resource: str) -> str:
         return f"arn:{self.partition}:{service}:{region}:{account}:{resource}"
@@ -58,7 +60,7 @@ class Names:
 
     @property
     def cado_role_arn(self) -> str:
-        return self.role(self.cado_role)
+        return self.role(self.cado_role, self.cado_account)
 
     @property
     def operator_role_arn(self) -> str:

@@ -8,11 +8,12 @@ or is not about the tag. docs/policy-rules.md has the same list for people, and 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from cado_ops.policy.document import Document, Statement
 from cado_ops.policy.reach import Place, partition_of
+from cado_ops.policy.validity import Attached
 
 
 class Severity(StrEnum):
@@ -110,7 +111,7 @@ RULES: Mapping[str, Rule] = {
     "key-policy-open": Rule(
         _E, "the key is open to principals of any account", _KEY),
     "key-policy-grants": Rule(
-        _W, "grants may only be made for AWS services, so that `cado-ops kms grant` is refused", _KMS),
+        _W, "the operator role may make no grants, or for AWS services alone: `cado-ops kms grant` fails", _KMS),
     "one-side-missing": Rule(
         _E, "across accounts both sides have to allow: the key's policy, and the role's own", _CROSS, Fix.SHOW_KMS),
     "same-role": Rule(
@@ -128,18 +129,24 @@ RULES: Mapping[str, Rule] = {
     "old-version": Rule(
         _W, "in the old version of the language, ${…} is no variable", "IAM User Guide, Version"),
     "unknown-action": Rule(_W, "AWS publishes no such action: a slip, or newer than the list here", _SERVICE),
-    "not-judged": Rule(_W, "a template decides on deployment what stands there", "CloudFormation, Intrinsics"),
+    "not-judged": Rule(
+        _W, "what stands there is not judged: a template decides it on deployment, or it is not told whose it is",
+        "CloudFormation, Intrinsics"),
 }  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that a rule found. ``statement`` is its number and Sid, or None: the policy as a whole."""
+    """One thing that a rule found. ``statement`` is its number and Sid, or None: the policy as a whole.
+
+    ``command`` are the words of what mends it, where that is not the rule's own `Fix`; none: nothing does.
+    """
 
     rule: str
     statement: str | None
     message: str
     place: str | None = None
+    command: tuple[str, ...] | None = None
 
     @property
     def severity(self) -> Severity:
@@ -155,7 +162,8 @@ class Subject:
     """What is checked: the policies of one role, or one file's, and what is known of the platform.
 
     ``kms`` is a variant's name; ``platform_region`` and ``platform_account`` None: not said. ``live_partition`` is
-    that of the account, where there is one.
+    that of the account, where there is one. ``attached`` is what a file's policy is for, where that is known, and
+    ``text`` what AWS counts the size of, where that is not the document's own.
     """
 
     documents: tuple[Document, ...]
@@ -164,6 +172,8 @@ class Subject:
     platform_account: str | None = None
     platform_org: str | None = None
     live_partition: str | None = None
+    attached: Attached | None = None
+    text: str | None = None
     partition: str = field(init=False)
 
     def __post_init__(self) -> None:
@@ -173,16 +183,26 @@ class Subject:
     def place(self) -> Place:
         return Place(self.partition)
 
+    def of(self, attached: Attached) -> Subject:
+        """The same, as a policy of another kind."""
+        return replace(self, attached=attached)
+
     @property
     def statements(self) -> tuple[Statement, ...]:
         return tuple(each for document in self.documents for each in document.statements)
 
 
-def finding(rule: str, statement: Statement | None, message: str, document: Document | None = None) -> Finding:
+def finding(
+    rule: str,
+    statement: Statement | None,
+    message: str,
+    document: Document | None = None,
+    command: tuple[str, ...] | None = None,
+) -> Finding:
     """A finding with its place, as far as it is known."""
     if statement is not None:
-        return Finding(rule, statement.place.name or statement.sid, message, str(statement.place))
-    return Finding(rule, None, message, str(document.place) if document is not None else None)
+        return Finding(rule, statement.place.name or statement.sid, message, str(statement.place), command)
+    return Finding(rule, None, message, str(document.place) if document is not None else None, command)
 
 
 def in_order(findings: Iterable[Finding]) -> list[Finding]:

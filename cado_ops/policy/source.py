@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 from cado_ops.errors import PolicyError
-from cado_ops.policy.document import CURRENT_VERSION, Document, Statement, Values, document_from
+from cado_ops.policy.document import CURRENT_VERSION, Document, Fault, Statement, Values, document_from
 from cado_ops.policy.json_text import Path, Position, parse_json
 
 if TYPE_CHECKING:
@@ -77,8 +77,8 @@ class PolicyFile:
         return text if parsed is not None else json.dumps(data, indent=2, ensure_ascii=False) + "\n"
 
 
-def read_policy_file(text: str, where: str) -> PolicyFile:
-    """Raises PolicyError: one line with the place."""
+def read_policy_file(text: str, where: str, faults: list[Fault] | None = None) -> PolicyFile:
+    """Raises PolicyError: one line with the place. With ``faults``, what is wrong within a policy is put there."""
     text = text.removeprefix("\ufeff")
     stripped = text.lstrip()
     if not stripped:
@@ -91,7 +91,7 @@ def read_policy_file(text: str, where: str) -> PolicyFile:
 
         yaml = parse_yaml(text, where)
         data, positions = yaml.data, yaml.positions
-    found = tuple(_documents(data, where, positions))
+    found = tuple(_documents(data, where, positions, faults))
     return PolicyFile(where, text, "json" if yaml is None else "yaml", data, found, yaml)
 
 
@@ -101,11 +101,13 @@ def _is_flow_yaml(text: str) -> bool:
     return bool(after) and (after[0].isalpha() or after[0] in "!&#'")
 
 
-def _documents(data: Any, where: str, positions: Mapping[Path, Position]) -> Iterator[Found]:
+def _documents(
+    data: Any, where: str, positions: Mapping[Path, Position], faults: list[Fault] | None
+) -> Iterator[Found]:
     if not isinstance(data, dict):
         raise PolicyError(f"{where}: a policy is an object, and this is none")
     if "Resources" in data and "Statement" not in data:
-        found = list(_of_template(data, where, positions))
+        found = list(_of_template(data, where, positions, faults))
         if not found:
             raise PolicyError(
                 f"{where}: the template has no policy of a role",
@@ -117,12 +119,14 @@ def _documents(data: Any, where: str, positions: Mapping[Path, Position]) -> Ite
     inner = _at(data, path)
     if isinstance(inner, str) and path:
         # The AWS CLI shows a document as text in some answers: such a file has no places inside.
-        yield Found(path, "", document_from(_decoded(inner, where), where))
+        yield Found(path, "", document_from(_decoded(inner, where), where, faults=faults))
         return
-    yield Found(path, "", document_from(inner, where, positions, path))
+    yield Found(path, "", document_from(inner, where, positions, path, faults))
 
 
-def _of_template(data: Mapping[str, Any], where: str, positions: Mapping[Path, Position]) -> Iterator[Found]:
+def _of_template(
+    data: Mapping[str, Any], where: str, positions: Mapping[Path, Position], faults: list[Fault] | None
+) -> Iterator[Found]:
     resources = data["Resources"]
     if not isinstance(resources, dict):
         raise PolicyError(f"{where}: Resources is an object")
@@ -137,11 +141,11 @@ def _of_template(data: Mapping[str, Any], where: str, positions: Mapping[Path, P
                     path = (*base, "Policies", index, "PolicyDocument")
                     yield Found(
                         path, f"{name}.Policies[{index}]",
-                        document_from(policy["PolicyDocument"], where, positions, path),
+                        document_from(policy["PolicyDocument"], where, positions, path, faults),
                     )  # fmt: skip
         elif resource.get("Type") in _POLICIES and isinstance(properties.get("PolicyDocument"), dict):
             path = (*base, "PolicyDocument")
-            yield Found(path, name, document_from(properties["PolicyDocument"], where, positions, path))
+            yield Found(path, name, document_from(properties["PolicyDocument"], where, positions, path, faults))
 
 
 def _must_be_readable(resource: Mapping[str, Any], properties: Mapping[str, Any], name: str, where: str) -> None:

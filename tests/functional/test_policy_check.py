@@ -62,8 +62,8 @@ def test_what_tighten_makes_of_it_passes(cli: Cli) -> None:
 def test_a_malformed_policy_is_one_line_with_its_place(cli: Cli, text: str, place: str) -> None:
     result = cli.json("policy", "check", "-", stdin=text)
     assert result.code == 3
-    [item] = result.json["items"]
-    assert (item["rule"], item["severity"], item["statement"]) == ("malformed", "error", None)
+    item, *_ = result.json["items"]
+    assert (item["rule"], item["severity"], item["fix"]) == ("malformed", "error", None)
     assert item["message"].startswith(f"stdin:{place}"), item["message"]
     assert "\n" not in item["message"]
 
@@ -218,7 +218,13 @@ def test_a_key_that_does_not_know_the_role(cli: Cli, aws: Any) -> None:
     arn = key_policy(aws, other)
     found = rules(cli.json("policy", "check", "--key", arn, *ROLE))
     assert {"key-policy-role", "key-policy-root", "key-policy-grants"} <= set(found)
-    assert found["key-policy-role"][0]["fix"] == f"cado-ops kms grant --key {arn} --role-name CadoOperator"
+    # The grant that would help is refused: the key's own policy has to change.
+    assert found["key-policy-role"][0]["fix"] == f"cado-ops policy show kms-withheld --cado-role {CADO}"
+    key_policy(aws, {**ROOT, "Principal": {"AWS": CADO.replace("CadoResponseRole", "CadoOperator")}})
+    found = rules(cli.json("policy", "check", "--key", arn, *ROLE, "--cado-role", CADO))
+    assert "key-policy-grants" not in found, "the operator role is named"
+    fix = f"cado-ops kms grant --key {arn} --role-name CadoOperator --cado-role {CADO}"
+    assert found["key-policy-role"][0]["fix"] == fix
 
 
 def test_a_key_that_names_the_role_is_enough_inside_the_account(cli: Cli, aws: Any) -> None:
@@ -246,7 +252,15 @@ def test_across_accounts_both_sides_have_to_allow(cli: Cli, aws: Any) -> None:
     after = rules(cli.json(*argv, "--cado-role", cado_of_home))
     assert "one-side-missing" not in after, after["one-side-missing"][0]["message"]
     key_policy(aws, ROOT)
-    assert "key-policy-role" in rules(cli.json(*argv, "--cado-role", cado_of_home))
+    found = rules(cli.json(*argv, "--cado-role", cado_of_home))
+    assert found["key-policy-role"][0]["fix"].endswith(f"--role-name CadoOperator --grantee {cado_of_home}")
+    fix = found["one-side-missing"][0]["fix"]
+    assert fix == f"cado-ops policy show kms-withheld --account {PROD} --cado-role {cado_of_home}"
+    shown = cli(*shlex.split(fix)[1:])
+    assert shown.code == 0, shown.err
+    document = json.loads(shown.out)
+    principals = [each["Principal"]["AWS"] for each in document["Statement"]]
+    assert principals == [f"arn:aws:iam::{PROD}:root", cado_of_home, cado_of_home]
 
 
 def test_a_key_that_cannot_be_read_is_a_failure(cli: Cli, sandbox: Any) -> None:

@@ -197,7 +197,7 @@ def test_a_settings_file_binds_no_policy(tmp_path: Path) -> None:
         (("operator", "--partition", "AWS"), "is no partition"),
         (("operator", "--account", f"{ACCOUNT},{OTHER}"), "a policy is for one account"),
         (("kms-full", "--key", "alias/x"), "is no key's ARN"),
-        (("kms-full", "--account", OTHER, "--cado-role", f"arn:aws:iam::{ACCOUNT}:role/C"), "of another partition"),
+        (("operator", "--account", OTHER, "--cado-role", f"arn:aws:iam::{ACCOUNT}:role/C"), "of another partition"),
         (("operator-trust", "--trusted-principal", "me"), "--trusted-principal"),
     ],
 )

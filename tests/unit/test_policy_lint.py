@@ -12,7 +12,7 @@ import pytest
 from cado_ops.policy.document import document_from
 from cado_ops.policy.library import ssm_default, ssm_tagged, ssm_tagged_documented
 from cado_ops.policy.lint import lint_role
-from cado_ops.policy.lint_key import lint_key_policy
+from cado_ops.policy.lint_key import Key, lint_key_policy
 from cado_ops.policy.names import Names
 from cado_ops.policy.rules import RULES, Finding, Severity, Subject
 from cado_ops.policy.source import read_policy_file
@@ -258,7 +258,7 @@ def test_keys_and_conditions_that_shut_out() -> None:
         (allow("s3GetObject"), "malformed", "no action"),
         (allow("s3:GetObject", "my-bucket"), "malformed", 'neither an ARN nor "*"'),
         (allow("s3:GetObject", Sid="with blanks"), "malformed", "other characters"),
-        (allow("s3:GetObject", Principal="*"), "malformed", "no Principal"),
+        (allow("s3:GetObject", Principal="*"), "malformed", "a Principal has no place here"),
         (allow("s3:GetObject", Condition={"StringsEqual": {"a:b": "c"}}), "malformed", "no condition operator"),
         (allow("s3:GetObject", Condition={"NullIfExists": {"a:b": "true"}}), "malformed", "no condition operator"),
         (allow("s3:GetObject", Condition={"StringEquals": {"nokey": "c"}}), "malformed", "no condition key"),
@@ -303,10 +303,12 @@ ROLE = f"arn:aws:iam::{ACCOUNT}:role/CadoResponseRole"
 ROOT = {"Effect": "Allow", "Principal": {"AWS": f"arn:aws:iam::{ACCOUNT}:root"}, "Action": "kms:*", "Resource": "*"}
 
 
-def check_key(*statements: Any, role: str = ROLE, own: Any = None, kms: str | None = None) -> dict[str, Finding]:
+def check_key(
+    *statements: Any, role: str = ROLE, own: Any = None, kms: str | None = None, operator: str | None = None
+) -> dict[str, Finding]:
     document = document_from({"Version": "2012-10-17", "Statement": list(statements)}, "key")
     documents = None if own is None else [document_from({"Version": "2012-10-17", "Statement": own}, "role")]
-    found = lint_key_policy(Subject((document,), kms=kms), account=ACCOUNT, role_arn=role, role_documents=documents)
+    found = lint_key_policy(Subject((document,), kms=kms), Key(ACCOUNT, role, documents, operator))
     return {each.rule: each for each in found}
 
 
@@ -323,7 +325,7 @@ ALL = [allow(["kms:Decrypt", "kms:CreateGrant", "kms:DescribeKey"])]
         ([{**ROOT, "Action": ["kms:Describe*", "kms:List*"]}], {"own": ALL},
          {"key-policy-root", "key-policy-role", "key-policy-grants"}),
         ([ROOT, {**ROOT, "Principal": {"AWS": ROLE}}], {"own": []}, set()),
-        ([{**ROOT, "Principal": "*"}], {"own": ALL}, {"key-policy-open", "key-policy-root", "key-policy-grants"}),
+        ([{**ROOT, "Principal": "*"}], {"own": ALL}, {"key-policy-open", "key-policy-root"}),
         ([ROOT, {**ROOT, "Principal": "*", "Condition": {"StringEquals": {"kms:CallerAccount": ACCOUNT}}}],
          {"own": ALL}, {"may-shut-out"}),
         ([{**ROOT, "Condition": {"Bool": {"kms:GrantIsForAWSResource": "true"}}}], {"own": ALL},
@@ -346,6 +348,75 @@ ALL = [allow(["kms:Decrypt", "kms:CreateGrant", "kms:DescribeKey"])]
 )  # fmt: skip
 def test_key_policies(statements: Any, more: Any, rules: set[str]) -> None:
     assert set(check_key(*statements, **more)) == rules
+
+
+OPERATOR = f"arn:aws:iam::{ACCOUNT}:role/CadoOperator"
+READ_ONLY_ROOT = {**ROOT, "Action": ["kms:Describe*", "kms:Get*"]}
+
+
+def named(*names: str, **more: Any) -> dict[str, Any]:
+    return {**ROOT, "Principal": {"AWS": list(names)}, **more}
+
+
+@pytest.mark.parametrize(
+    ("statements", "operator", "refused"),
+    [
+        ([READ_ONLY_ROOT, named(ROLE)], OPERATOR, True),
+        ([READ_ONLY_ROOT, named(OPERATOR)], OPERATOR, False),
+        ([READ_ONLY_ROOT, named(OPERATOR)], None, False),
+        ([READ_ONLY_ROOT, named(ROLE)], None, True),
+        ([READ_ONLY_ROOT, named(f"arn:aws:sts::{ACCOUNT}:assumed-role/CadoOperator/me")], OPERATOR, False),
+        ([READ_ONLY_ROOT, named("arn:aws:iam::222222222222:role/CadoOperator")], None, True),
+        ([READ_ONLY_ROOT, named(OPERATOR, Action="kms:CreateGrant")], OPERATOR, False),
+        ([READ_ONLY_ROOT, named(OPERATOR, Action="kms:Decrypt")], OPERATOR, True),
+        ([READ_ONLY_ROOT, {**ROOT, "Principal": "*", "Condition": {"StringEquals": {
+            "kms:CallerAccount": ACCOUNT}}}], OPERATOR, False),
+        # As AWS's own keys have it: through a service alone.
+        ([READ_ONLY_ROOT, {**ROOT, "Principal": "*", "Condition": {"StringEquals": {
+            "kms:CallerAccount": ACCOUNT, "kms:ViaService": "ec2.eu-west-1.amazonaws.com"}}}], OPERATOR, True),
+        ([ROOT, named(OPERATOR, Effect="Deny", Action="kms:CreateGrant")], OPERATOR, True),
+        ([ROOT, named(ROLE, Effect="Deny", Action="kms:CreateGrant")], OPERATOR, False),
+        ([ROOT, {"Effect": "Deny", "NotPrincipal": {"AWS": [OPERATOR, ROOT["Principal"]["AWS"]]}, "Resource": "*",
+                 "Action": "kms:CreateGrant"}], OPERATOR, False),
+        ([ROOT, {"Effect": "Deny", "NotPrincipal": {"AWS": ROLE}, "Action": "kms:*", "Resource": "*"}],
+         OPERATOR, True),
+        ([ROOT, {"Effect": "Deny", "Principal": "*", "Action": "kms:CreateGrant", "Resource": "*",
+                 "Condition": {"StringNotLike": {"aws:PrincipalArn": OPERATOR}}}], OPERATOR, False),
+        ([ROOT, {"Effect": "Deny", "Principal": "*", "Action": "kms:CreateGrant", "Resource": "*",
+                 "Condition": {"StringNotLike": {"aws:PrincipalArn": ROLE}}}], OPERATOR, True),
+    ],
+)  # fmt: skip
+def test_whether_the_operator_role_can_make_grants(statements: Any, operator: str | None, refused: bool) -> None:
+    assert ("key-policy-grants" in check_key(*statements, operator=operator)) is refused
+
+
+@pytest.mark.parametrize(
+    ("statement", "is_open"),
+    [
+        ({**ROOT, "Principal": "*"}, True),
+        ({**ROOT, "Principal": {"AWS": "*"}, "Condition": {"Bool": {"aws:SecureTransport": "true"}}}, True),
+        ({**ROOT, "Principal": "*", "Condition": {"StringEquals": {
+            "kms:ViaService": "s3.eu-west-1.amazonaws.com"}}}, True),
+        ({**ROOT, "Principal": "*", "Condition": {"StringEquals": {"aws:PrincipalOrgID": "o-1"}}}, False),
+        ({**ROOT, "Principal": "*", "Effect": "Deny"}, False),
+        ({"Effect": "Allow", "NotPrincipal": {"AWS": ROLE}, "Action": "kms:*", "Resource": "*"}, True),
+    ],
+)  # fmt: skip
+def test_keys_that_are_open_to_anybody(statement: Any, is_open: bool) -> None:
+    assert ("key-policy-open" in check_key(ROOT, statement)) is is_open
+
+
+def test_what_mends_a_key_policy_renders_the_key_policy() -> None:
+    other = ROLE.replace(ACCOUNT, OTHER)
+    across = check_key(ROOT, role=other, own=ALL, kms="ebs-direct")
+    command = ("policy", "show", "kms-ebs-direct", "--account", ACCOUNT, "--cado-role", other)
+    assert across["one-side-missing"].command == command
+    inside = check_key(READ_ONLY_ROOT, named(ROLE, Action="kms:Decrypt"), kms="full")
+    assert inside["kms-actions-missing"].command == ("policy", "show", "kms-full", "--cado-role", ROLE)
+    # Nobody can make the grant that would help.
+    closed = check_key(READ_ONLY_ROOT)["key-policy-role"]
+    assert closed.command == ("policy", "show", "kms-withheld", "--cado-role", ROLE)
+    assert check_key(READ_ONLY_ROOT, named(OPERATOR))["key-policy-role"].command is None
 
 
 # --- the list of rules

@@ -12,7 +12,7 @@ from cado_ops.errors import PolicyError
 from cado_ops.policy.document import document_from
 from cado_ops.policy.evaluate import Decision
 from cado_ops.policy.lint import lint_role
-from cado_ops.policy.lint_key import lint_key_policy
+from cado_ops.policy.lint_key import Key, lint_key_policy
 from cado_ops.policy.parts import Wish
 from cado_ops.policy.rules import Finding, Severity, Subject
 from cado_ops.policy.source import read_policy_file
@@ -168,7 +168,7 @@ def test_odd_policies_break_nothing_and_hold_what_is_said_of_the_others(chunk: i
             continue
         read += 1
         [found] = file.found
-        lint_key_policy(Subject((found.document,)), account=ACCOUNT, role_arn=ROLE, role_documents=[found.document])
+        lint_key_policy(Subject((found.document,)), Key(ACCOUNT, ROLE, [found.document]))
         result = tighten(found.document, wish_of(seed))
         [again] = read_policy_file(file.with_statements({found.path: result.items}), "file").found
         assert again.document.statements == result.document.statements, (seed, "what is written is what was meant")

@@ -33,9 +33,9 @@ def test_nothing_to_find() -> None:
         (
             one() + one(),
             Attached.MANAGED,
-            "p.json:10:3: statement 2 (A): the Sid stands twice",
+            "p.json:10:3: statement 2 (A): the Sid A stands twice",
         ),
-        (one(Sid="a b"), Attached.MANAGED, "the Sid has other characters"),
+        (one(Sid="a b"), Attached.MANAGED, "the Sid 'a b' has other characters"),
         (
             one(Action="kms:Decript"),
             Attached.MANAGED,
@@ -50,7 +50,11 @@ def test_nothing_to_find() -> None:
         (one(), Attached.KEY, "a key policy has to name a Principal"),
         (one(Principal="*"), Attached.TRUST, "a trust policy has no Resource"),
         (one(Principal="*"), Attached.RCP, "can only Deny"),
-        (one(Condition={"StringLikes": {"aws:userid": "x"}}), Attached.SCP, "StringLikes is no condition operator"),
+        (
+            one(Condition={"StringLikes": {"aws:userid": "x"}}),
+            Attached.SCP,
+            "'StringLikes' is no condition operator",
+        ),
         (one(Resource="arn:aws:kms:*:${aws:PrincipalAccount}:key/*"), Attached.MANAGED, "before the fifth colon"),
     ],
 )
