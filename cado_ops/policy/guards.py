@@ -11,7 +11,7 @@ from cado_ops.model import SSM_TAG, SSM_TAG_VALUE
 from cado_ops.policy.document import ALLOW, DENY, Condition, Document, Statement, Value, Values
 from cado_ops.policy.kms_variant import CREATE_GRANT, FAMILIES, FOR_AWS_RESOURCE, VARIANTS
 from cado_ops.policy.library import TAG_KEY
-from cado_ops.policy.parts import CREATE_TAGS, SEND, START, Wish
+from cado_ops.policy.parts import CREATE_TAGS, SEND, START, TAG_WRITERS, Wish
 from cado_ops.policy.patterns import covers
 from cado_ops.policy.reach import (
     TAG_SPELLINGS,
@@ -23,6 +23,7 @@ from cado_ops.policy.reach import (
     setting_the_tag,
     tagged,
     widest,
+    written_values,
 )
 
 # A document that nobody names: what lets it through lets every document through.
@@ -63,11 +64,12 @@ def guards_for(document: Document, place: Place, wish: Wish) -> Iterator[Stateme
                 actions=Values.of(action),
                 not_resources=Values.of(*dict.fromkeys([*place.targets, *allowed, *_besides(action, partition)])),
             )
-    if any(open_in(documents, tagging(place, key), partition) for key in TAG_SPELLINGS):
+    writers = [each for each in TAG_WRITERS if taggers(documents, place, each)]
+    if writers:
         yield Statement(
             sid="DenySettingTheTag",
             effect=DENY,
-            actions=Values.of(CREATE_TAGS),
+            actions=Values.of(*writers),
             resources=Values.of("*"),
             conditions=(Condition("ForAnyValue:StringEqualsIgnoreCase", "aws:TagKeys", Values.of(SSM_TAG)),),
         )
@@ -118,9 +120,20 @@ def open_documents(documents: Iterable[Document], action: str, place: Place) -> 
     return list(found.values())
 
 
-def tagging(place: Place, key: str = SSM_TAG) -> Ask:
-    """Putting the SSM tag on an instance that is there already."""
-    return Ask(CREATE_TAGS, place.instances, setting_the_tag(key))
+def tagging(place: Place, action: str, statements: Iterable[Statement]) -> Iterator[Ask]:
+    """Every way of putting the SSM tag on an instance or a node that is there already."""
+    target = place.instances if action == CREATE_TAGS else place.hybrid
+    for value in written_values(statements):
+        for key in TAG_SPELLINGS:
+            yield Ask(action, target, setting_the_tag(key, value))
+
+
+def taggers(documents: Iterable[Document], place: Place, action: str) -> list[Statement]:
+    """The statements by which a role can set the tag itself."""
+    documents = list(documents)
+    asks = tagging(place, action, [each for document in documents for each in document.statements])
+    found = {id(each): each for ask in asks for each in open_in(documents, ask, place.partition)}
+    return list(found.values())
 
 
 def _named_documents(document: Document, action: str, place: Place) -> Iterator[Value]:

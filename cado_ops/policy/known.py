@@ -27,6 +27,12 @@ def knows_no_resources(action: str) -> bool:
     return found is not None and not found.resource_types
 
 
+def arn_patterns(action: str) -> tuple[str, ...]:
+    """The ARNs that an action is about, ``*`` for all that varies; none for one that works on ``"*"`` alone."""
+    found = actions.find(action)
+    return found.arn_patterns if found is not None else ()
+
+
 def is_read_only(action: str) -> bool:
     """Whether AWS calls its access level Read or List."""
     found = actions.find(action)

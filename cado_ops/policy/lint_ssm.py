@@ -8,14 +8,14 @@ from dataclasses import replace
 from cado_ops.model import SSM_TAG, SSM_TAG_VALUE
 from cado_ops.policy import known
 from cado_ops.policy.document import ALLOW, Condition, Statement, Values
-from cado_ops.policy.guards import open_documents, tagging
+from cado_ops.policy.guards import open_documents, taggers, tagging
 from cado_ops.policy.library import RUN_DOCUMENTS
+from cado_ops.policy.other_ways import other_ways
 from cado_ops.policy.pairs import SESSION_ACTIONS, has_document_check
-from cado_ops.policy.parts import SEND, START
+from cado_ops.policy.parts import ADD_TAGS, CREATE_TAGS, SEND, START
 from cado_ops.policy.patterns import covers
 from cado_ops.policy.reach import (
     NO_TAGS,
-    TAG_SPELLINGS,
     Ask,
     is_on_our_tag,
     may_allow,
@@ -23,6 +23,7 @@ from cado_ops.policy.reach import (
     open_in,
     open_targets,
     operator_parts,
+    setting_the_tag,
     tagged,
     widest,
 )
@@ -30,33 +31,15 @@ from cado_ops.policy.rules import Finding, Subject, finding
 
 _RIGHT_KEYS = ("ssm:resourcetag", "aws:resourcetag")
 _READS = ("ssm:DescribeInstanceInformation", "ssm:GetCommandInvocation")
-_EC2, _NODES = "instances", "targets"
-# Action, on what, and what is known of the request; and what it does.
-OTHER_WAYS: dict[str, str] = {
-    "ssm:CreateAssociation": "runs a document on instances, again and again",
-    "ssm:CreateAssociationBatch": "runs a document on instances, again and again",
-    "ssm:UpdateAssociation": "changes what an association runs",
-    "ssm:StartAutomationExecution": "runs commands on instances through a runbook",
-    "ssm:StartChangeRequestExecution": "runs a runbook through a change request",
-    "ssm:RegisterTaskWithMaintenanceWindow": "runs commands on instances in a maintenance window",
-    "ec2-instance-connect:SendSSHPublicKey": "lets an SSH key in",
-    "ec2-instance-connect:SendSerialConsoleSSHPublicKey": "opens the serial console",
-    "ec2:ModifyInstanceAttribute": "replaces the user data, which runs at the next start",
-    "iam:PutRolePolicy": "writes permissions of a role, its own too",
-    "iam:AttachRolePolicy": "gives a role permissions, itself too",
-    "iam:CreatePolicyVersion": "rewrites a managed policy, its own too",
-    "iam:SetDefaultPolicyVersion": "puts another version of a managed policy in force",
-    "iam:DeleteRolePermissionsBoundary": "lifts a permissions boundary",
-    "iam:UpdateAssumeRolePolicy": "lets others into a role",
-}
 
 
 def lint_ssm(subject: Subject) -> Iterator[Finding]:
     yield from _send_command(subject)
+    yield from _spelling(subject)
     yield from _documents(subject)
     yield from _no_resources(subject)
     yield from _sessions(subject)
-    yield from _other_ways(subject)
+    yield from other_ways(subject)
     yield from _tags(subject)
 
 
@@ -139,6 +122,19 @@ def _written(condition: Condition) -> str:
     return f"{condition.operator} {condition.key}: {', '.join(map(str, condition.values))}"
 
 
+def _spelling(subject: Subject) -> Iterator[Finding]:
+    """The names of condition keys know no case, those of EC2's tags do."""
+    for statement in subject.statements:
+        for condition in statement.conditions:
+            spelled = condition.key.partition("/")[2]
+            if is_on_our_tag(condition.key) and spelled != SSM_TAG:
+                yield finding(
+                    "tag-condition-case", statement,
+                    f"{_written(condition)}: the tag is {SSM_TAG}; an instance may carry {spelled} as well, and "
+                    "which of the two the condition sees is not defined",
+                )  # fmt: skip
+
+
 def _documents(subject: Subject) -> Iterator[Finding]:
     for statement in open_documents(subject.documents, SEND, subject.place):
         yield finding(
@@ -210,33 +206,25 @@ def _sessions(subject: Subject) -> Iterator[Finding]:
                 yield finding("terminate-session-open", statement, f"{action} on more than sessions' ARNs")
 
 
-def _other_ways(subject: Subject) -> Iterator[Finding]:
-    for action, does in OTHER_WAYS.items():
-        facts: dict[str, tuple[str, ...] | None] = {}
-        resource = "*"
-        if action == "ec2:ModifyInstanceAttribute":
-            # "Actions, resources, and condition keys for Amazon EC2": ec2:Attribute names what is modified.
-            facts = {"ec2:attribute": ("UserData",), "ec2:attribute/": None}
-            resource = subject.place.instances
-        elif action.startswith("iam:"):
-            kind = "policy" if "Policy" in action and "Version" in action else "role"
-            resource = f"arn:{subject.partition}:iam::*:{kind}/*"
-        elif action.startswith("ec2-"):
-            resource = subject.place.instances
-        else:
-            resource = f"arn:{subject.partition}:ssm:*:*:*"
-        for statement in open_in(subject.documents, Ask(action, resource, facts), subject.partition):
-            yield finding("other-way", statement, f"{action} {does}")
-
-
 def _tags(subject: Subject) -> Iterator[Finding]:
-    found: dict[int, Statement] = {}
-    for key in TAG_SPELLINGS:
-        for statement in open_in(subject.documents, tagging(subject.place, key), subject.partition):
-            found.setdefault(id(statement), statement)
-    for statement in found.values():
-        spelled = any(
-            not may_allow(statement, tagging(subject.place, key), subject.partition) for key in TAG_SPELLINGS
-        )
-        note = f"; {SSM_TAG.lower()} slips through, and condition keys know no case" if spelled else ""
-        yield finding("sets-the-tag", statement, f"ec2:CreateTags can set {SSM_TAG} on instances{note}")
+    for action, what in ((CREATE_TAGS, "instances"), (ADD_TAGS, "hybrid nodes (mi-…)")):
+        for statement in taggers(subject.documents, subject.place, action):
+            yield finding(
+                "sets-the-tag",
+                statement,
+                f"{action} can set {SSM_TAG} on {what}{_slips(subject, statement, action)}",
+            )
+
+
+def _slips(subject: Subject, statement: Statement, action: str) -> str:
+    """What gets through where the condition closes the tag itself, with its one value."""
+
+    def may(key: str, value: str = SSM_TAG_VALUE) -> bool:
+        [target] = {each.resource for each in tagging(subject.place, action, ())}
+        return may_allow(statement, Ask(action, target, setting_the_tag(key, value)), subject.partition)
+
+    if may(SSM_TAG):
+        return ""
+    if may(SSM_TAG.lower()):
+        return f"; {SSM_TAG.lower()} slips through, and condition keys know no case"
+    return f"; it is kept from the value {SSM_TAG_VALUE} alone, and a second spelling of the key may hide that one"

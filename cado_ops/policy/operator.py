@@ -136,15 +136,19 @@ def tag_guard(names: Names) -> Document:
 
     Tag keys are compared whatever their case: EC2 keeps ``cadoresponsessmenabled`` as a key of its own, and IAM
     does not define which of the two a condition sees. Tags given with RunInstances are authorised as CreateTags.
+    Hybrid nodes have theirs from Systems Manager, or from the activation that they are registered with.
     """
     others = Condition("ArnNotLike", "aws:PrincipalArn", Values.of(names.role(names.operator_role, "*")))
+    ours = Condition("ForAnyValue:StringEqualsIgnoreCase", "aws:TagKeys", Values.of(SSM_TAG))
+    nodes = names.regional("ssm", names.accounts, "managed-instance/*")
     return Document(
         statements=(
             _deny(
-                "OnlyTheOperatorSetsTheTag", ("ec2:CreateTags", "ec2:DeleteTags"), names.instances,
-                Condition("ForAnyValue:StringEqualsIgnoreCase", "aws:TagKeys", Values.of(SSM_TAG)),
-                others,
+                "OnlyTheOperatorSetsTheTag", (*_WRITES_TAGS, "ssm:AddTagsToResource", "ssm:RemoveTagsFromResource"),
+                (*names.instances, *nodes), ours, others,
             ),
+            # It knows no resources, and gives its tags to every node that registers with it.
+            _deny("NobodyElseActivatesNodesWithTheTag", ("ssm:CreateActivation",), ("*",), ours, others),
             # DeleteTags without tags deletes them all, and names no key.
             _deny(
                 "NobodyElseDeletesAllTags", ("ec2:DeleteTags",), names.instances,

@@ -11,6 +11,9 @@ from cado_ops.policy.reach import Ask, Place, may_allow, partition_of, surely_de
 from cado_ops.policy.source import unused
 
 SEND, START, CREATE_TAGS = "ssm:SendCommand", "ssm:StartSession", "ec2:CreateTags"
+# Hybrid nodes (mi-…) have their tags from Systems Manager ("AddTagsToResource", resource type ManagedInstance).
+ADD_TAGS = "ssm:AddTagsToResource"
+TAG_WRITERS = (CREATE_TAGS, ADD_TAGS)
 
 
 @dataclass(frozen=True)

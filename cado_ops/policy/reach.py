@@ -226,9 +226,24 @@ def tagged(value: str | None) -> dict[str, tuple[str, ...] | None]:
     }
 
 
-def setting_the_tag(key: str = SSM_TAG, value: str = "True") -> dict[str, tuple[str, ...] | None]:
+def setting_the_tag(key: str = SSM_TAG, value: str = SSM_TAG_VALUE) -> dict[str, tuple[str, ...] | None]:
     """Facts of a CreateTags on a thing that is there already: ec2:CreateAction is in the others alone."""
     return {TAG_KEYS: (key,), REQUEST_TAG + SSM_TAG.lower(): (value,), "ec2:createaction": None}
+
+
+def written_values(statements: Iterable[Statement]) -> tuple[str, ...]:
+    """Values that a request may give the tag: True, others, and those that conditions on aws:RequestTag speak of.
+
+    Whoever may write any of them is not held back: with both spellings of the key in one request it is not defined
+    which value the condition sees, and what comes near to True is taken for a slip, and mended.
+    """
+    found = {SSM_TAG_VALUE: None, "Other": None}
+    for statement in statements:
+        for condition in statement.conditions:
+            if condition.key.lower() == REQUEST_TAG + SSM_TAG.lower():
+                for text in condition.values.strings:
+                    found |= dict.fromkeys(text.replace("*", each).replace("?", "z") for each in ("z", ""))
+    return tuple(found)
 
 
 # What an action that knows no resources never has.

@@ -64,6 +64,9 @@ RULES: Mapping[str, Rule] = {
     "tag-condition-value": Rule(
         _E, "the value is not True exactly: case counts, and wildcards let other values through", _CONDITIONS,
         Fix.TIGHTEN),
+    "tag-condition-case": Rule(
+        _W, "the key is spelled in another case: IAM takes it for the tag, and EC2 lets both stand on an instance",
+        _CONDITIONS, Fix.SHOW_TAGGED),
     "send-command-documents": Rule(
         _E, "SendCommand may run any document: some of them do far more than run a command", _SSM_TAGS,
         Fix.TIGHTEN),
@@ -91,7 +94,8 @@ RULES: Mapping[str, Rule] = {
     "other-way": Rule(
         _W, "another way to a shell, to code on the instance, or to more permissions", _SERVICE),
     "sets-the-tag": Rule(
-        _E, "the role can put the tag on any instance itself, so the tag is no boundary", _EC2_TAGS, Fix.TIGHTEN),
+        _E, "the role can put the tag on any instance or node itself, so the tag is no boundary", _EC2_TAGS,
+        Fix.TIGHTEN),
     "partition": Rule(
         _W, "ARNs of one partition mean nothing in another", "IAM User Guide, Amazon Resource Names (ARNs)"),
     "kms-actions-missing": Rule(

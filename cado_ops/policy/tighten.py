@@ -16,13 +16,12 @@ from cado_ops.policy.document import ALLOW, DENY, Document, Statement, Values
 from cado_ops.policy.guards import guards_for, tagging
 from cado_ops.policy.kms_variant import limit_to_variant
 from cado_ops.policy.pairs import send_command, sessions, start_session
-from cado_ops.policy.parts import CREATE_TAGS, Part, Wish, Work, name_of, with_condition, without_actions
+from cado_ops.policy.parts import TAG_WRITERS, Part, Wish, Work, name_of, with_condition, without_actions
 from cado_ops.policy.reach import (
     NO_TAGS,
     REQUEST_TAG,
     TAG_KEYS,
     TAG_PREFIXES,
-    TAG_SPELLINGS,
     Ask,
     may_allow,
     names_action,
@@ -182,15 +181,20 @@ def _is_of_a_resource(key: str) -> bool:
 def _create_tags(work: Work, part: Part) -> Iterator[Part]:
     """Any tag but ours, however its case is written: the names of condition keys know no case."""
     statement = part.statement
-    asks = [tagging(work.place, key) for key in TAG_SPELLINGS]
-    if not names_action(statement, CREATE_TAGS) or not work.may(statement, asks):
+    named = [
+        each
+        for each in TAG_WRITERS
+        if names_action(statement, each)
+        and work.may(statement, tagging(work.place, each, [statement, *work.denies]))
+    ]
+    if not named:
         yield part
         return
-    rest = without_actions(statement, [CREATE_TAGS])
+    rest = without_actions(statement, named)
     if rest is not None:
         yield replace(part, statement=rest)
     sid = statement.sid if rest is None else work.sid(statement, "OtherTags")
-    made = replace(statement, sid=sid, actions=Values.of(CREATE_TAGS))
+    made = replace(statement, sid=sid, actions=Values.of(*named))
     made = with_condition(made, "ForAllValues:StringNotEqualsIgnoreCase", "aws:TagKeys", SSM_TAG)
     # ForAllValues is true where there is no key at all.
     made = with_condition(made, "Null", "aws:TagKeys", "false")

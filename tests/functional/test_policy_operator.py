@@ -353,12 +353,23 @@ def test_trust_and_caller(cli: Cli, calls: list[RequestInfo]) -> None:
         (OPERATOR + "2", "ec2:CreateTags", [SSM_TAG], True),
         (f"arn:aws:iam::{PROD}:user/CadoOperator", "ec2:CreateTags", [SSM_TAG], True),
         (OPERATOR.replace("role/", "role/other/"), "ec2:CreateTags", [SSM_TAG], True),
+        # Hybrid nodes have their tags from Systems Manager.
+        (OPERATOR, "ssm:AddTagsToResource", [SSM_TAG], False),
+        (CADO, "ssm:AddTagsToResource", [SSM_TAG], True),
+        (CADO, "ssm:AddTagsToResource", ["Env", SSM_TAG.upper()], True),
+        (CADO, "ssm:AddTagsToResource", ["Env"], False),
+        (CADO, "ssm:RemoveTagsFromResource", [SSM_TAG], True),
+        (CADO, "ssm:CreateActivation", [SSM_TAG], True),
+        (CADO, "ssm:CreateActivation", ["Env"], False),
+        (CADO, "ssm:CreateActivation", [], False),
     ],
 )
 def test_the_guard(cli: Cli, principal: str, action: str, keys: list[str], denied: bool) -> None:
     guard = shown(cli, "tag-guard")
     all_allowed = Document(statements=(Statement(actions=Values.of("*"), resources=Values.of("*")),))
-    request = Request(principal, action, INSTANCE, {"aws:TagKeys": keys}, complete=True)
+    node = f"arn:aws:ssm:eu-west-1:{PROD}:managed-instance/mi-0123456789abcdef0"
+    resource = INSTANCE if action.startswith("ec2:") else node
+    request = Request(principal, action, resource, {"aws:TagKeys": keys}, complete=True)
     full = Policy("FullAWSAccess", all_allowed)
     found = evaluate(request, Policies((full,), scps=((full, Policy("guard", guard)),)))
     assert (found.decision is Decision.DENY) is denied

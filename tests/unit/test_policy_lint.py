@@ -9,11 +9,13 @@ from typing import Any
 
 import pytest
 
+from cado_ops.policy.actions import find
 from cado_ops.policy.document import document_from
 from cado_ops.policy.library import ssm_default, ssm_tagged, ssm_tagged_documented
 from cado_ops.policy.lint import lint_role
 from cado_ops.policy.lint_key import Key, lint_key_policy
 from cado_ops.policy.names import Names
+from cado_ops.policy.other_ways import OTHER_WAYS
 from cado_ops.policy.rules import RULES, Finding, Severity, Subject
 from cado_ops.policy.source import read_policy_file
 from tests.unit.policies.mutations import tight
@@ -23,6 +25,7 @@ DOCS = HERE.parents[1] / "docs" / "policy-rules.md"
 TAG = "ssm:resourceTag/CadoResponseSSMEnabled"
 TRUE = {"StringEquals": {TAG: "True"}}
 INSTANCES = "arn:aws:ec2:*:*:instance/*"
+NODES = "arn:aws:ssm:*:*:managed-instance/*"
 DOCUMENT = "arn:aws:ssm:*::document/AWS-RunShellScript"
 
 
@@ -96,7 +99,22 @@ def test_conditions_on_the_tag_that_are_wrong(condition: Any, rule: str) -> None
 )
 def test_conditions_on_the_tag_that_are_sound(condition: Any) -> None:
     found = check(send(condition), send(resource=DOCUMENT))
-    assert not {rule for rule in found if rule.startswith(("tag-", "send-"))}
+    assert not {rule for rule in found if rule.startswith(("tag-", "send-"))} - {"tag-condition-case"}
+
+
+@pytest.mark.parametrize(
+    ("condition", "found"),
+    [
+        ({"StringEquals": {TAG.lower(): "True"}}, True),
+        ({"StringEquals": {"ssm:resourceTag/CADORESPONSESSMENABLED": "True"}}, True),
+        ({"StringEquals": {"aws:ResourceTag/cadoResponseSSMEnabled": "True"}}, True),
+        ({"StringEquals": {"SSM:ResourceTag/CadoResponseSSMEnabled": "True"}}, False),
+        ({"StringEquals": {TAG: "True"}}, False),
+        ({"StringEquals": {"ssm:resourceTag/env": "True"}}, False),
+    ],
+)
+def test_the_tag_in_another_case_is_reported(condition: Any, found: bool) -> None:
+    assert ("tag-condition-case" in check(send(condition))) is found
 
 
 def test_a_deny_may_close_what_an_allow_opens() -> None:
@@ -154,9 +172,28 @@ def test_the_documentations_own_policies() -> None:
         (tags({"StringEquals": {"aws:RequestTag/Name": "x"}}), True),
         (tags({"StringLike": {"aws:ResourceTag/Name": "Cado*"}}), True),
         ({"Effect": "Allow", "NotAction": "ec2:DeleteTags", "Resource": "*"}, True),
-        ({"Effect": "Allow", "NotAction": "ec2:*", "Resource": "*"}, False),
+        ({"Effect": "Allow", "NotAction": "ec2:*", "Resource": "*"}, True),
+        ({"Effect": "Allow", "NotAction": ["ec2:*", "ssm:*"], "Resource": "*"}, False),
         ({"Effect": "Allow", "Action": "ec2:CreateTags", "NotResource": "arn:aws:ec2:*:*:instance/*"}, False),
         ({"Effect": "Allow", "Action": "ec2:CreateTags", "NotResource": "arn:aws:ec2:*:*:volume/*"}, True),
+        # By its value alone: another may be written, and a second spelling may hide it.
+        (tags({"StringNotEquals": {"aws:RequestTag/CadoResponseSSMEnabled": "True"}}), True),
+        (tags({"StringNotEqualsIgnoreCase": {"aws:RequestTag/CadoResponseSSMEnabled": "True"}}), True),
+        (tags({"StringEquals": {"aws:RequestTag/CadoResponseSSMEnabled": "False"}}), True),
+        (tags({"StringLike": {"aws:RequestTag/CadoResponseSSMEnabled": "no-*"}}), True),
+        (tags({"Null": {"aws:RequestTag/CadoResponseSSMEnabled": "true"}}), False),
+        (tags({"StringNotLike": {"aws:RequestTag/CadoResponseSSMEnabled": "*"}}), False),
+        # Hybrid nodes.
+        (allow("ssm:AddTagsToResource"), True),
+        (allow("ssm:Add*", NODES), True),
+        (allow("ssm:*", "arn:aws:ssm:*:*:*"), True),
+        (allow("ssm:AddTagsToResource", "arn:aws:ssm:*:*:parameter/*"), False),
+        (allow("ssm:AddTagsToResource", NODES, Condition={"ForAllValues:StringEquals": {"aws:TagKeys": "A"}}),
+         False),
+        (allow("ssm:AddTagsToResource", NODES, Condition={"StringEquals": {"ec2:CreateAction": "X"}}), False),
+        (allow("ssm:RemoveTagsFromResource"), False),
+        ({"Effect": "Allow", "Action": "ssm:AddTagsToResource", "NotResource": INSTANCES}, True),
+        ({"Effect": "Allow", "Action": "ssm:AddTagsToResource", "NotResource": NODES}, False),
     ],
 )  # fmt: skip
 def test_whether_the_role_can_set_the_tag(statement: Any, found: bool) -> None:
@@ -184,6 +221,9 @@ def test_sessions_and_reads(statements: Any, rules: set[str]) -> None:
     assert found == rules
 
 
+ROLE_ = "arn:aws:iam::111111111111:role/CadoResponseRole"
+
+
 @pytest.mark.parametrize(
     ("statement", "found"),
     [
@@ -194,11 +234,39 @@ def test_sessions_and_reads(statements: Any, rules: set[str]) -> None:
         (modify("BlockDeviceMapping"), False),
         (modify("UserData"), True),
         (allow("iam:PutRolePolicy", "arn:aws:iam::111111111111:role/X"), True),
-        (allow(["iam:GetRole", "ec2:DescribeInstances"]), False),
+        (allow("iam:DeleteRolePolicy", ROLE_), True),
+        (allow("iam:DetachRolePolicy", ROLE_), True),
+        (allow("iam:PutRolePermissionsBoundary", ROLE_), True),
+        (allow("kms:PutKeyPolicy", "arn:aws:kms:*:111111111111:key/*"), True),
+        (allow("ssm:UpdateMaintenanceWindowTask", "arn:aws:ssm:*:*:maintenancewindow/*"), True),
+        (allow("ssm:CreateAssociation", INSTANCES), True),
+        (allow("ec2-instance-connect:OpenTunnel", "arn:aws:ec2:*:*:instance-connect-endpoint/*"), True),
+        (allow("ssm-guiconnect:StartConnection"), True),
+        (allow("ssm-guiconnect:StartConnection", INSTANCES), False),
+        (allow("iam:PassRole"), True),
+        (allow("iam:PassRole", "arn:aws:iam::*:role/*"), True),
+        (allow("iam:PassRole", "arn:aws:iam::111111111111:role/CadoWorker"), False),
+        (allow("sts:AssumeRole"), True),
+        (allow("sts:AssumeRole", "arn:aws:iam::*:role/CadoResponseRole*"), False),
+        ({"Effect": "Allow", "NotAction": "iam:*", "Resource": "*"}, True),
+        (allow(["iam:GetRole", "ec2:DescribeInstances", "kms:GetKeyPolicy", "ssm:ListDocuments"]), False),
     ],
 )  # fmt: skip
 def test_other_ways_round(statement: Any, found: bool) -> None:
     assert ("other-way" in check(statement)) is found
+
+
+def test_many_other_ways_of_one_statement_are_one_finding() -> None:
+    [found] = check(allow("iam:*"))["other-way"]
+    assert "iam:PutRolePolicy" in found.message
+    assert len(check(allow(["iam:PutRolePolicy", "iam:PassRole"]))["other-way"]) == 2
+
+
+def test_every_other_way_is_an_action_and_stands_in_the_document() -> None:
+    assert [each for each in OTHER_WAYS if find(each) is None] == []
+    text = DOCS.read_text(encoding="utf-8").partition("## The other ways round")[2].partition("\n## ")[0]
+    rows = re.findall(r"^\| `([a-z0-9-]+:\w+)` \| (.+) \|$", text, re.M)
+    assert dict(rows) == OTHER_WAYS
 
 
 def test_documents() -> None:

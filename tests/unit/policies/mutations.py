@@ -197,13 +197,15 @@ def _documents_missing(policy: Policy, rng: random.Random, partition: str) -> No
 def _other_way(policy: Policy, rng: random.Random, partition: str) -> None:
     action = rng.choice(
         ["ssm:CreateAssociation", "ssm:StartAutomationExecution", "ec2-instance-connect:SendSSHPublicKey",
-         "ec2:ModifyInstanceAttribute", "ec2:Modify*", "ec2-instance-connect:*", "iam:PutRolePolicy"]
+         "ec2:ModifyInstanceAttribute", "ec2:Modify*", "ec2-instance-connect:*", "iam:PutRolePolicy",
+         "iam:DeleteRolePolicy", "iam:Detach*", "iam:PutRolePermissionsBoundary", "kms:PutKeyPolicy",
+         "ssm:UpdateMaintenanceWindowTask", "iam:PassRole"]
     )  # fmt: skip
     add(policy, rng, Action=[action])
 
 
 def _sets_the_tag(policy: Policy, rng: random.Random, partition: str) -> None:
-    kind = rng.randrange(7)
+    kind = rng.randrange(11)
     statement = by_sid(policy, "SnapshotTags")
     if kind == 0:
         del statement["Condition"]
@@ -220,8 +222,23 @@ def _sets_the_tag(policy: Policy, rng: random.Random, partition: str) -> None:
         statement["Condition"] = {"StringEqualsIfExists": {"ec2:CreateAction": "CreateSnapshot"}}
     elif kind == 5:
         statement["Condition"] = {"ForAllValues:StringNotEquals": {"aws:TagKeys": SSM_TAG}}
-    else:
+    elif kind == 6:
         statement["Condition"] = {"ForAnyValue:StringNotEquals": {"aws:TagKeys": [SSM_TAG, SSM_TAG.lower()]}}
+    elif kind == 7:
+        statement["Condition"] = {"StringNotEquals": {f"aws:RequestTag/{SSM_TAG}": "True"}}
+    elif kind == 8:
+        add(policy, rng, Action=rng.choice(["ssm:AddTagsToResource", "ssm:Add*"]))
+    elif kind == 9:
+        nodes = f"arn:{partition}:ssm:*:*:managed-instance/mi-*"
+        add(policy, rng, Action=["ssm:AddTagsToResource", "s3:ListBucket"], Resource=nodes)
+    else:
+        left = {"Effect": "Allow", "NotAction": ["ec2:*", "ssm:S*", "kms:*", "iam:*", "sts:*"]}
+        policy["Statement"].append({**left, "NotResource": f"arn:{partition}:s3:::secret"})
+
+
+def _other_case(policy: Policy, rng: random.Random, partition: str) -> None:
+    key = rng.choice([TAG.lower(), f"aws:ResourceTag/{SSM_TAG.upper()}", "ssm:resourceTag/cadoResponseSSMEnabled"])
+    by_sid(policy, "Tagged")["Condition"] = {"StringEquals": {key: "True"}}
 
 
 def _create_grant(policy: Policy, rng: random.Random, partition: str) -> None:
@@ -277,6 +294,7 @@ FAULTS = (
     Fault(_wrong_key, ("tag-condition-key",)),
     Fault(_tag_condition(_wrong_value), ("tag-condition-value",)),
     Fault(_tag_condition(_wrong_operator), ("tag-condition-operator",)),
+    Fault(_other_case, ("tag-condition-case",), mended=False),
     Fault(_documents, ("send-command-documents",)),
     Fault(_start_session, ("start-session-open",)),
     Fault(_terminate_session, ("terminate-session-open",)),

@@ -51,6 +51,7 @@ def asked(partition: str) -> Iterator[Asked]:
         for resource in (instance, arn("ec2", "snapshot/snap-0123456789abcdef0", "")):
             yield "ec2:CreateTags", resource, request
             yield "ec2:CreateTags", resource, {**request, "ec2:CreateAction": "CreateSnapshot"}
+        yield "ssm:AddTagsToResource", hybrid, request
     yield "ec2:CreateSnapshot", arn("ec2", "snapshot/snap-0123456789abcdef0", ""), {}
     yield "ec2:ModifyInstanceAttribute", instance, {"ec2:Attribute": "UserData"}
     key = arn("kms", "key/11111111-2222-3333-4444-555555555555")
