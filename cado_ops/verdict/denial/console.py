@@ -8,13 +8,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from cado_ops.verdict.denial.grammar import Denial, policy_type
+from cado_ops.verdict.denial.grammar import Denial, policy_arn, policy_type
 
 _BOX = re.compile(
     r"Action:\s?\[?(?:(?P<service>[A-Za-z0-9-]{1,40}):)?(?P<name>[A-Za-z][A-Za-z0-9]{1,80})\]?\s?"
     r"(?:On\sresource\(s\):\s?\[?(?P<resource>[^\s\]]{1,600}?)\]?\s?)?"
     r"Context:\s?\[?(?:no\s(?P<none>[A-Za-z][A-Za-z\s-]{2,40}?)\sallows?\b(?:\sthe\s[\w-]{1,40}:\w{0,80}(?:\saction)?)?"
-    r"|(?:an?|the)\s(?P<some>[A-Za-z][A-Za-z\s-]{2,40}?)\sexplicitly\sden(?:ies|y)\b)"
+    r"|(?:an?|the)\s(?P<some>[A-Za-z][A-Za-z\s-]{2,40}?)\sexplicitly\sden(?:ies|y)\b(?:\sthe\saction)?"
+    r"|with\san\sexplicit\sdeny\sin\s(?:an?|the)\s(?P<other>[A-Za-z][A-Za-z\s-]{2,40}?(?:policy|boundary)\b))"
 )
 _USER = re.compile(
     r"User:\s?\[?(?P<user>[^\s\]]{1,400})\]?(?:\s?Service:\s?\[?(?P<service>[A-Za-z0-9-]{1,40})\]?)?\s?$"
@@ -29,7 +30,7 @@ def boxes(text: str) -> Iterator[Denial]:
         low = max(end, match.start() - _BEFORE)
         user = _USER.search(text, low, match.start())
         service = match["service"] or (user["service"] if user else None)
-        end = match.end()
+        arn, end = policy_arn(text, match.end())
         if service is None:
             continue
         yield Denial(
@@ -38,6 +39,7 @@ def boxes(text: str) -> Iterator[Denial]:
             action=f"{service}:{match['name']}",
             principal=user["user"] if user else None,
             resource=match["resource"],
-            denied_by=policy_type(match["none"] or match["some"]),
-            explicit=match["some"] is not None,
+            denied_by=policy_type(match["none"] or match["some"] or match["other"]),
+            explicit=match["none"] is None,
+            policy_arn=arn,
         )

@@ -35,7 +35,7 @@ def fill(told: Told, document: Mapping[str, Any]) -> Told:
     ]
     told.statements = tuple(name for each in matched if (name := _text(each.get("statementId"))))[:10]
     if told.denied_by == UNKNOWN:
-        kinds = {policy_type(_text(each.get("sourcePolicyType"))) for each in matched}
+        kinds = {policy_type((_text(each.get("sourcePolicyType")) or "").replace("_", " ")) for each in matched}
         told.denied_by = kinds.pop() if len(kinds) == 1 else UNKNOWN
     told.encoded = None
     return told

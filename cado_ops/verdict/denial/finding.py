@@ -20,6 +20,7 @@ from cado_ops.verdict.denial.lookup import BY_CODE, CODES, COMMON, PHRASES, acti
 from cado_ops.verdict.denial.model import Told
 
 _NEAR = 500  # characters between the parts of one error
+_FIELD = 8  # and between the fields of one object
 
 _FRAME = re.compile(
     r"\bAn\serror\soccurred\s\((?P<code>[^)\s]{1,100})\)\swhen\scalling\sthe\s(?P<operation>\w{1,80})\soperation"
@@ -72,7 +73,7 @@ def find(text: str) -> list[Told]:
     last_end = -_NEAR - 1
     for mark in _marks(text):
         current = errors[-1] if errors and mark.start - last_end <= _NEAR else None
-        if current is None or not _joins(current, mark):
+        if current is None or not _joins(current, mark, last_end):
             if mark.kind == "trailing" and str(mark.value).isupper():
                 continue  # a reason of EBS direct stands beside a code
             current = Told()
@@ -108,7 +109,7 @@ def _codes(text: str) -> Iterator[_Mark]:
         kind: Kind = "trailing" if field["java"] else "code"
         # A field of that name may hold anything: what is no code that we know begins no error.
         if code in CODES:
-            yield _Mark(field.start(), field.end(), kind, value=code)
+            yield _Mark(field.start(), field.end(), kind, field, value=code)
     for word in _BARE_CODE.finditer(text):
         code = word["code"]
         if code in _OWN_CODES and _stands_as_code(text, word.start(), word.end(), code):
@@ -142,7 +143,7 @@ def _statuses(text: str) -> Iterator[_Mark]:
         yield _Mark(0, len(text), "status", value=alone)
 
 
-def _joins(error: Told, mark: _Mark) -> bool:
+def _joins(error: Told, mark: _Mark, last_end: int) -> bool:
     """Whether a mark belongs to the error that came before it."""
     match mark.kind:
         case "frame":
@@ -168,6 +169,9 @@ def _joins(error: Told, mark: _Mark) -> bool:
         case "trailing":
             return error.code in (None, mark.value) or str(mark.value).isupper()
         case "code":
+            if error.denial and error.code is None and mark.match is not None:
+                # A repr of boto3's has the message first: {'Error': {'Message': …, 'Code': …}}.
+                return mark.start - last_end <= _FIELD
             if error.content or error.encoded:
                 return error.code == mark.value and not error.denial
             return may_be_one(error.code, str(mark.value))

@@ -33,7 +33,8 @@ _RESOURCE = re.compile(
     re.IGNORECASE,
 )
 _CONTEXT = re.compile(
-    r"(?P<implicit>because\sno\s(?P<none>[A-Za-z][A-Za-z\s-]{2,60}?)\sallows?\b)"
+    r"(?P<implicit>because\sno\s(?P<none>[A-Za-z][A-Za-z\s-]{2,60}?)"
+    r"(?:\s?[:(]?\s?[\"'`]?(?P<arn>arn:[a-z0-9-]{1,30}:[^\s\"'`;)<]{1,600})[\"'`)]?)?\sallows?\b)"
     r"|(?P<explicit>with\san\sexplicit\sdeny(?:\sin\s(?:(?:an?|the)\s)?"
     r"(?P<some>[A-Za-z][A-Za-z\s-]{2,60}?(?:policy|policies|boundary|boundaries)\b))?)"
     r"|(?P<either>because\sthe\sresource\sdoes\snot\sexist\sin\sthis\sRegion,\sno\sresource-based)"
@@ -58,6 +59,7 @@ _TYPES = (
     ("session", "session-policy"),
     ("trust", "trust-policy"),
     ("identity", "identity-policy"),
+    ("iam policy", "identity-policy"),
     ("resource", "resource-policy"),
 )
 
@@ -138,6 +140,9 @@ def _rest(text: str, begin: int, match: re.Match[str], limit: int, principal: st
         # "because no identity-based policy allows the ssm:SendCommand action"
         tail = re.compile(r"\s(?:the\s)?[\w-]{1,40}:\w{1,80}(?:\saction)?").match(after, end)
         end = tail.end() if tail else end
+        arn = context["arn"]
+        if arn is None:
+            arn, end = policy_arn(after, end)
     elif context and context["explicit"]:
         denied_by, explicit = policy_type(context["some"]), True
         if through := _THROUGH.match(after, end):
@@ -149,6 +154,17 @@ def _rest(text: str, begin: int, match: re.Match[str], limit: int, principal: st
     elif context and context["other"]:
         because = " ".join(context["reason"].split())
     return Denial(begin, match.end() + end, action, principal, resource, denied_by, explicit, arn, because)
+
+
+def _is_policys(arn: str) -> bool:
+    """Whether an ARN is a policy's, or an endpoint's: behind a denial may stand who was denied next."""
+    return "policy/" in arn or ":vpc-endpoint/" in arn
+
+
+def policy_arn(text: str, at: int) -> tuple[str | None, int]:
+    """The ARN of a policy that stands there, and where it ends."""
+    found = _POLICY_ARN.match(text, at)
+    return (found["arn"].rstrip(".:,"), found.end()) if found and _is_policys(found["arn"]) else (None, at)
 
 
 def _belongs(between: str, named: bool) -> bool:

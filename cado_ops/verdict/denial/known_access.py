@@ -183,6 +183,14 @@ ACCESS = (
          r"Connection was closed before we received a valid response from endpoint URL"),
     ),
     Known(
+        "tls-refused",
+        "AWS's endpoint was reached, and the certificate that answered is not trusted: usually a proxy stands "
+        "between that opens the connection. Name its authority's certificates in AWS_CA_BUNDLE. It is no matter "
+        "of permissions.",
+        (),
+        (r"SSL validation failed for",),
+    ),
+    Known(
         "would-succeed",
         "It is no error: the request was a dry run, and AWS says that it would be allowed.",
         ("DryRunOperation", "DryRunOperationException"),

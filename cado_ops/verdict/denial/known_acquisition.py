@@ -47,6 +47,13 @@ ACQUISITION = (
         ("InvalidInstanceId",),
     ),
     Known(
+        "plugin-missing",
+        "The machine that was to open the session has no Session Manager plugin: it has to be installed beside "
+        "the AWS CLI. It says nothing about policies, tag or agent.",
+        (),
+        (r"SessionManagerPlugin is not found",),
+    ),
+    Known(
         "command-unknown",
         "Systems Manager knows no such command on that instance: it was just sent (ask again in some seconds), "
         "went to another account or region, or is older than 30 days.",

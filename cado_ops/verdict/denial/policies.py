@@ -78,17 +78,23 @@ def _meaning(told: Told, case: str | None) -> Meaning:
     if told.explicit:
         return _explicit(told)
     if service == "sts" and name.startswith("AssumeRole"):
-        return "role-refused", _ROLE_REFUSED, None
+        return (
+            "role-refused",
+            _NOT_ALLOWED_TO_ASSUME if told.denied_by == "identity-policy" else _ROLE_REFUSED,
+            None,
+        )
+    if service == "sts" and name in _OF_SESSIONS:
+        return "role-refused", f"{_OF_SESSIONS[name]} {_BOTH_SIDES}", None
     if service == "kms":
         return by_grant(told, name, case)
-    if told.action in TAGGED:
-        return run_command(told, case)
     if told.denied_by == "resource-policy":
-        return "resource-policy", _RESOURCE_POLICY, None
-    if told.denied_by == "identity-policy":
-        return "not-allowed", not_allowed(told), None
+        return "resource-policy", _RESOURCE_POLICY + _which(told), None
     if told.because:
         return "denied", f"AWS gives as its reason: {named(told.because, 240)}.", None
+    if told.action in TAGGED:
+        return run_command(told, case)
+    if told.denied_by == "identity-policy":
+        return "not-allowed", not_allowed(told), None
     return "denied", plain(told), None
 
 
@@ -98,9 +104,22 @@ _ROLE_REFUSED = (
     "it. Look at the role's name and path and its account first, then at its trust policy, then at the caller's "
     "policies."
 )
+_NOT_ALLOWED_TO_ASSUME = (
+    "The caller's own policies do not allow sts:AssumeRole on that role: who manages them has to add it, with the "
+    "role's whole ARN, its path included (cado-ops policy show operator-caller has it for this program). Whether "
+    "the role is there, and its trust policy lets the caller in, is another question, not yet asked."
+)
+_OF_SESSIONS = {
+    "TagSession": "The session was to carry tags (as EKS and IAM Identity Center have it), and may not.",
+    "SetSourceIdentity": "The session was to carry a source identity (--source-identity), and may not.",
+}
+_BOTH_SIDES = (
+    "The role's trust policy has to allow it beside sts:AssumeRole, and the caller's policies as well; or the role "
+    "is assumed without."
+)
 _RESOURCE_POLICY = (
     "The resource's own policy does not allow it, and for this caller it would have to: across accounts both "
-    "sides must allow. Who owns the resource has to change that policy."
+    "sides must allow. Who owns the resource has to change that policy; neither a tag nor a grant helps."
 )
 
 
@@ -118,8 +137,12 @@ def _by_others(told: Told) -> Meaning:
     return kind, cause, None
 
 
+def _which(told: Told) -> str:
+    return f" It is {named(told.policy_arn, 240)}." if told.policy_arn else ""
+
+
 def _explicit(told: Told) -> Meaning:
-    policy = f" It is {named(told.policy_arn, 240)}." if told.policy_arn else ""
+    policy = _which(told)
     if told.denied_by == "resource-policy":
         kms = (told.action or "").startswith("kms:")
         what = "The key's policy" if kms else "The resource's own policy"
