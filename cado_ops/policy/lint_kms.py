@@ -11,8 +11,8 @@ from cado_ops.policy.patterns import fits, meets
 from cado_ops.policy.reach import Ask, narrowest, open_in, operator_parts, widest
 from cado_ops.policy.rules import Finding, Subject, finding
 
-# Conditions that bound a grant: to whom, for what, or by whom ("Condition keys for AWS KMS").
-_BOUNDS = ("kms:granteeprincipal", "kms:grantoperations", "kms:grantconstrainttype", "kms:grantisforawsresource")
+# Conditions that bound a grant: to whom, or for what ("Condition keys for AWS KMS").
+_BOUNDS = ("kms:granteeprincipal", "kms:grantoperations", "kms:grantconstrainttype")
 # What has to let the platform in: key, and whether its values are regions.
 _NETWORK = ("aws:sourcevpce", "aws:sourcevpc", "aws:sourceip", "aws:vpcsourceip")
 _ORGANISATION = ("aws:principalorgid", "aws:principalorgpaths", "aws:sourceorgid")
@@ -46,11 +46,18 @@ def _missing(subject: Subject) -> Iterator[Finding]:
 def _unbounded(subject: Subject) -> Iterator[Finding]:
     ask = Ask(CREATE_GRANT, keys_in(subject.place), {FOR_AWS_RESOURCE.lower(): ("false",)})
     for statement in open_in(subject.documents, ask, subject.partition):
-        if statement.effect == ALLOW and not any(each.key.lower() in _BOUNDS for each in statement.conditions):
+        if statement.effect == ALLOW and not any(map(_bounds, statement.conditions)):
             yield finding(
                 "create-grant-unbounded", statement,
                 f"{CREATE_GRANT} without {FOR_AWS_RESOURCE}, kms:GranteePrincipal or kms:GrantOperations",
             )  # fmt: skip
+
+
+def _bounds(condition: Condition) -> bool:
+    """Whether it keeps a grant to somebody or something: what is negated, or any text at all, does not."""
+    name = operator_parts(condition.operator)[2]
+    anything = any(not text.strip("*") for text in condition.values.strings)
+    return condition.key.lower() in _BOUNDS and "not" not in name and name != "null" and not anything
 
 
 def _is_of_the_platform(statement: Statement) -> bool:

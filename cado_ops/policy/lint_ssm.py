@@ -194,16 +194,28 @@ def _sessions(subject: Subject) -> Iterator[Finding]:
             )  # fmt: skip
     for action in SESSION_ACTIONS:
         for statement in subject.statements:
-            if statement.effect != ALLOW or not names_action(statement, action):
-                continue
-            entries = [widest(each, partition) for each in statement.resources or Values()]
-            bare = replace(statement, conditions=())
-            if not may_allow(bare, Ask(action, place.sessions), partition):
-                yield finding(
-                    "no-resources", statement, f"{action} works on sessions' ARNs alone, and grants nothing"
-                )
-            elif not all(covers(place.sessions, each) for each in entries):
-                yield finding("terminate-session-open", statement, f"{action} on more than sessions' ARNs")
+            yield from _of_others(subject, statement, action)
+
+
+def _of_others(subject: Subject, statement: Statement, action: str) -> Iterator[Finding]:
+    """Ending and taking over sessions: on more than the ARNs of sessions, or by a wildcard that nobody meant so."""
+    named = names_action(statement, action)
+    if statement.effect != ALLOW:
+        return
+    if not may_allow(replace(statement, conditions=()), Ask(action, subject.place.sessions), subject.partition):
+        if named:
+            yield finding("no-resources", statement, f"{action} works on sessions' ARNs alone, and grants nothing")
+        return
+    entries = [widest(each, subject.partition) for each in statement.resources or Values.of("*")]
+    if all(covers(subject.place.sessions, each) for each in entries):
+        return
+    if named:
+        yield finding("terminate-session-open", statement, f"{action} on more than sessions' ARNs")
+    elif statement in open_in(subject.documents, Ask(action, subject.place.sessions), subject.partition):
+        # Of a wildcard tighten leaves what is no error.
+        yield finding(
+            "terminate-session-open", statement, f"{action} by a wildcard or NotAction, on any session", command=()
+        )
 
 
 def _tags(subject: Subject) -> Iterator[Finding]:

@@ -211,6 +211,11 @@ def test_whether_the_role_can_set_the_tag(statement: Any, found: bool) -> None:
         ([allow("ssm:TerminateSession")], {"terminate-session-open"}),
         ([allow("ssm:TerminateSession", "arn:aws:ssm:*:*:session/${aws:userid}-*")], set()),
         ([allow("ssm:TerminateSession", INSTANCES)], {"no-resources"}),
+        ([allow("ssm:Terminate*")], {"terminate-session-open"}),
+        ([allow(["ssm:Resume*", "ssm:Terminate*"], "arn:aws:ssm:*:*:*")], {"terminate-session-open"}),
+        ([allow("ssm:Terminate*", "arn:aws:ssm:*:*:session/*")], set()),
+        ([allow("ssm:Terminate*", INSTANCES)], set()),
+        ([allow("ssm:Terminate*"), {**allow("ssm:TerminateSession"), "Effect": "Deny"}], set()),
         ([allow("ssm:DescribeInstanceInformation", INSTANCES)], {"no-resources"}),
         ([allow("ssm:GetCommandInvocation", Condition={"StringEquals": {TAG: "True"}})], {"no-resources"}),
         ([allow("ssm:GetCommandInvocation", Condition={"Bool": {"aws:ViaAWSService": "false"}})], set()),
@@ -301,6 +306,20 @@ def test_keys_and_conditions_that_shut_out() -> None:
             Condition={"StringEquals": {"kms:GranteePrincipal": "arn:aws:iam::111111111111:role/R"}},
         )
     )
+
+    for condition in (
+        {"Bool": {"kms:GrantIsForAWSResource": "false"}},
+        {"StringLike": {"kms:GranteePrincipal": "*"}},
+        {"StringNotEquals": {"kms:GranteePrincipal": "arn:aws:iam::111111111111:role/R"}},
+        {"StringEquals": {"aws:RequestedRegion": "eu-west-1"}},
+    ):
+        assert "create-grant-unbounded" in check(allow("kms:CreateGrant", Condition=condition)), condition
+    for condition in (
+        {"BoolIfExists": {"kms:GrantIsForAWSResource": "true"}},
+        {"ForAllValues:StringEquals": {"kms:GrantOperations": ["Decrypt", "DescribeKey"]}},
+        {"ArnLike": {"kms:GranteePrincipal": "arn:aws:iam::*:role/CadoResponse*"}},
+    ):
+        assert "create-grant-unbounded" not in check(allow("kms:CreateGrant", Condition=condition)), condition
 
     def via(region: str) -> dict[str, Any]:
         return {**use, "Condition": {"StringEquals": {"kms:ViaService": f"ec2.{region}.amazonaws.com"}}}

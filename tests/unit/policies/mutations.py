@@ -171,7 +171,10 @@ def _start_session(policy: Policy, rng: random.Random, partition: str) -> None:
 
 
 def _terminate_session(policy: Policy, rng: random.Random, partition: str) -> None:
-    by_sid(policy, "Reads")["Action"] += [rng.choice(["ssm:TerminateSession", "ssm:ResumeSession"])]
+    if rng.random() < 0.7:
+        by_sid(policy, "Reads")["Action"] += [rng.choice(["ssm:TerminateSession", "ssm:ResumeSession"])]
+    else:
+        add(policy, rng, Action=rng.choice(["ssm:Terminate*", "ssm:ResumeSessio?"]))
 
 
 def _no_resources(policy: Policy, rng: random.Random, partition: str) -> None:
@@ -242,8 +245,11 @@ def _other_case(policy: Policy, rng: random.Random, partition: str) -> None:
 
 
 def _create_grant(policy: Policy, rng: random.Random, partition: str) -> None:
-    if rng.random() < 0.5:
+    if rng.random() < 0.3:
         del by_sid(policy, "Grants")["Condition"]
+    elif rng.random() < 0.3:
+        condition = {"Bool": {"kms:GrantIsForAWSResource": "false"}, "StringLike": {"kms:GranteePrincipal": "*"}}
+        by_sid(policy, "Grants")["Condition"] = condition
     else:
         add(policy, rng, Action=rng.choice(["kms:*", "kms:Create*", "kms:CreateGrant"]))
 
