@@ -344,7 +344,7 @@ TEXTS["platform log"] = (
     + cli("GetSnapshotBlock", denied("kms:Decrypt", f"on resource: {KEY} {nobody('kms:Decrypt')}"))
 )
 TEXTS["boto3 traceback"] = (
-    'Traceback (most recent call last):\n  File "/opt/cado/triage.py", line 88, in run\n    self.ssm.send_command(InstanceIds=[i], DocumentName="AWS-RunShellScript")\n  File "/usr/lib/python3.11/site-packages/botocore/client.py", line 602, in _api_call\n    return self._make_api_call(operation_name, kwargs)\nbotocore.exceptions.ClientError: '
+    'Traceback (most recent call last):\n  File "/srv/cado/triage.py", line 88, in run\n    self.ssm.send_command(InstanceIds=[i], DocumentName="AWS-RunShellScript")\n  File "/usr/lib/python3.11/site-packages/botocore/client.py", line 602, in _api_call\n    return self._make_api_call(operation_name, kwargs)\nbotocore.exceptions.ClientError: '
     + cli("SendCommand", denied("ssm:SendCommand", f"on resource: {INST} {nobody('ssm:SendCommand')}"))
 )
 TEXTS["console box"] = (
@@ -436,7 +436,7 @@ TEXTS["unknown gcp"] = (
 TEXTS["unknown k8s"] = (
     'pods is forbidden: User "system:serviceaccount:default:default" cannot list resource "pods" in API group "" in the namespace "default"'
 )
-TEXTS["unknown permission denied"] = "bash: /root/x: Permission denied"
+TEXTS["unknown permission denied"] = "bash: ./x: Permission denied"
 TEXTS["unknown smtp"] = "550 5.7.1 Access denied"
 TEXTS["unknown throttled other"] = "HTTP 429 Too Many Requests from api.example.com"
 TEXTS["invocation does not exist"] = (
