@@ -240,7 +240,7 @@ class _Checker:
         else:
             self.session.warn(f"{role_arn} is of an account that is not in scope: its own side was not checked")
         subject = Subject((key.document,), live_partition=partition, **self.platform)
-        asked = Key(account, role_arn, documents, reader.operator_if_known(account))
+        asked = Key(account, role_arn, documents, reader.operator_if_known(account), key.arn)
         return self._key_source(key, role_arn), lint_key_policy(subject, asked)
 
     # --- the answer

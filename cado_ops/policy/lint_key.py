@@ -26,13 +26,15 @@ _SAY_WHO = ("aws:principal", "aws:source", "aws:userid", "aws:username", "kms:ca
 class Key:
     """Whose key it is, and for whom it is checked: the Cado role and, where it is known, the operator role.
 
-    ``role_documents`` are the Cado role's own policies, None where they were not read.
+    ``role_documents`` are the Cado role's own policies, None where they were not read; ``arn`` is the key's own,
+    None for a policy in a file.
     """
 
     account: str
     role_arn: str
     role_documents: Sequence[Document] | None = None
     operator_arn: str | None = None
+    arn: str | None = None
 
     @property
     def is_across(self) -> bool:
@@ -142,8 +144,8 @@ def _role(subject: Subject, key: Key) -> Iterator[Finding]:
             "key-policy-role",
             None,
             f"nothing lets {key.role_arn} use the key: neither named, nor left to IAM of its account",
-            # Where grants are refused as well, the key's own policy has to change first.
-            command=_new_key_policy(subject, key) if refused else None,
+            # Where grants are refused as well, or the key is not known, its own policy has to change.
+            command=_new_key_policy(subject, key) if refused or key.arn is None else None,
         )
     elif variant is not None and set(wanted) - usable:
         missing = ", ".join(each for each in wanted if each not in usable)

@@ -386,6 +386,7 @@ def test_blanks_between_are_not_counted_by_aws() -> None:
 # --- keys
 
 ACCOUNT, OTHER = "111111111111", "222222222222"
+KEY_ARN = f"arn:aws:kms:eu-west-1:{ACCOUNT}:key/11111111-2222-3333-4444-555555555555"
 ROLE = f"arn:aws:iam::{ACCOUNT}:role/CadoResponseRole"
 ROOT = {"Effect": "Allow", "Principal": {"AWS": f"arn:aws:iam::{ACCOUNT}:root"}, "Action": "kms:*", "Resource": "*"}
 
@@ -395,7 +396,10 @@ def check_key(
 ) -> dict[str, Finding]:
     document = document_from({"Version": "2012-10-17", "Statement": list(statements)}, "key")
     documents = None if own is None else [document_from({"Version": "2012-10-17", "Statement": own}, "role")]
-    found = lint_key_policy(Subject((document,), kms=kms), Key(ACCOUNT, role, documents, operator))
+    found = lint_key_policy(
+        Subject((document,), kms=kms),
+        Key(ACCOUNT, role, documents, operator, KEY_ARN),
+    )
     return {each.rule: each for each in found}
 
 
