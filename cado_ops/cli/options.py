@@ -295,7 +295,7 @@ POLICY_TIGHTEN_OPTIONS = (
     _option("strict", POLICY, "Allow nothing new, no read-only repair either.", kind="bool", flag_only=True),
     replace(_BY_NAME["format"], help="json, cloudformation or terraform. Default: as it came in."),
     _BY_NAME["out"],
-    *(each for each in SCOPE_OPTIONS if each.setting.key not in ("region", "exclude_region", "cado_role")),
+    *(each for each in SCOPE_OPTIONS if each.setting.key not in ("region", "exclude_region")),
     *(each for each in OUTPUT_OPTIONS if each.name in ("debug", "config")),
     *CONNECTION_OPTIONS,
 )  # fmt: skip

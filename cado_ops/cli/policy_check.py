@@ -11,7 +11,7 @@ import typer
 
 from cado_ops.arns import parse_account_id, parse_region, split_commas
 from cado_ops.cli.options import POLICY_CHECK_OPTIONS, takes
-from cado_ops.cli.policy_names import kms_variant, role_named, warn_of_partitions
+from cado_ops.cli.policy_names import cado_roles_of, kms_variant, role_named
 from cado_ops.cli.session import Session, run
 from cado_ops.cli.world import World
 from cado_ops.errors import AwsError, UsageError
@@ -81,10 +81,12 @@ class _Checker:
 
     def file(self, path: str) -> Report:
         text = self.world.read_file(path, "FILE")
-        warn_of_partitions(self.session, text)
         where = "stdin" if path == "-" else path
         source = _Source(None, where, () if path == "-" else (path,))
-        return self._report([(source, lint_file(text, where, self.platform, self._key_of_file))], targets=1)
+        found = lint_file(
+            text, where, self.platform, self._key_of_file, lambda file: cado_roles_of(self.session, file)
+        )
+        return self._report([(source, found)], targets=1)
 
     def _key_of_file(self, document: Document) -> Key | None:
         """Whose key a policy in a file is for: what it says itself, or else the Cado role's account."""

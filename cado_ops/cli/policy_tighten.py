@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import io
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
@@ -15,7 +15,7 @@ import typer
 from cado_ops.arns import split_commas
 from cado_ops.cli.documents import write_file, write_out
 from cado_ops.cli.options import POLICY_TIGHTEN_OPTIONS, takes
-from cado_ops.cli.policy_names import kms_variant, role_named, warn_of_partitions
+from cado_ops.cli.policy_names import cado_roles_of, kms_variant, role_named
 from cado_ops.cli.session import Session, run
 from cado_ops.cli.world import World
 from cado_ops.errors import AwsError, UsageError
@@ -23,6 +23,7 @@ from cado_ops.model import Report, Status
 from cado_ops.policy.document import Document, Statement, Values
 from cado_ops.policy.library import RUN_DOCUMENTS, SESSION_DOCUMENTS
 from cado_ops.policy.lint import lint_role
+from cado_ops.policy.lint_file import lint_roles
 from cado_ops.policy.lint_key import says_principal
 from cado_ops.policy.lint_shape import INLINE_LIMIT, MANAGED_LIMIT, size_of
 from cado_ops.policy.parts import Wish
@@ -58,12 +59,17 @@ def tighten(ctx: typer.Context, file: File = None, *, flags: dict[str, Any]) -> 
                 f"{source.where} says Principal: it is a resource's policy or a trust, and no role's own",
                 "cado-ops policy check looks at a key's",
             )
-        unknown = set(wish.drop_sids) - {each.sid for found in source.found for each in found.document.statements}
+        roles = cado_roles_of(session, source) if source.is_template else []
+        meant = [
+            each for each in source.found if not each.owner or any(each.owner in role.owners for role in roles)
+        ]
+        unknown = set(wish.drop_sids) - {each.sid for found in meant for each in found.document.statements}
         if unknown:
             raise UsageError(f"--drop-sid: there is no statement {', '.join(sorted(unknown))}")
         if file is None:
             wish = replace(wish, partition=source.where.split(":")[1])
-        results = {found.path: tightened(found.document, wish) for found in source.found}
+        wish = replace(wish, default=source.default_partitions)
+        results = {found.path: tightened(found.document, wish) for found in meant}
         text = source.with_statements({path: result.items for path, result in results.items()})
         made = text if form is None else _rendered(form, source, results)
         if flags["out"] is None:
@@ -71,6 +77,8 @@ def tighten(ctx: typer.Context, file: File = None, *, flags: dict[str, Any]) -> 
         else:
             write_file(Path(flags["out"]), made.encode())
         _tell(session, source, text, results)
+        _tell_left(session, read_policy_file(text, source.where), (each.name for each in roles), wish.partition)
+        session.remark("put it in force yourself: this changed nothing in AWS")
         return Report(
             "policy tighten",
             Status.SUCCESS,
@@ -99,7 +107,6 @@ def _wish(session: Session) -> Wish:
 
 def _from_file(session: Session, file: str) -> PolicyFile:
     text = session.world.read_file(file, "FILE")
-    warn_of_partitions(session, text)
     return read_policy_file(text, "stdin" if file == "-" else file)
 
 
@@ -174,6 +181,8 @@ def _tell(session: Session, source: PolicyFile, text: str, results: Mapping[Any,
     if text == source.text:
         session.remark("nothing to tighten: it is as it was")
     for found in source.found:
+        if found.path not in results:
+            continue
         result, name = results[found.path], f"{found.name}: " if found.name else ""
         for remark in result.remarks:
             session.remark(f"note: {name}{remark}")
@@ -184,10 +193,16 @@ def _tell(session: Session, source: PolicyFile, text: str, results: Mapping[Any,
             session.warn(f"{name}{size:,} characters: AWS takes {INLINE_LIMIT:,} inline, {MANAGED_LIMIT:,} managed")
         elif size > MANAGED_LIMIT:
             session.warn(f"{name}{size:,} characters: too long for a managed policy ({MANAGED_LIMIT:,})")
-        left = lint_role(Subject((result.document,)))
-        told = [each for each in left if each.severity != "info"]
-        for each in told:
-            session.warn(
-                f"{name}left as it is: {each.rule}: {f'{each.statement}: ' if each.statement else ''}{each.message}"
-            )
-    session.remark("put it in force yourself: this changed nothing in AWS")
+
+
+def _tell_left(session: Session, made: PolicyFile, names: Iterable[str], partition: str | None) -> None:
+    """What policy check says of what was made."""
+    names = set(names)
+    if made.is_template:
+        found = lint_roles(made, [each for each in made.holders() if each.name in names], {})
+    else:
+        found = lint_role(Subject(tuple(each.document for each in made.found), live_partition=partition))
+    for each in found:
+        if each.severity != "info":
+            where = f"{each.statement}: " if each.statement else ""
+            session.warn(f"left as it is: {each.rule}: {where}{each.message}")

@@ -20,7 +20,7 @@ from cado_ops.policy.json_text import Path, Position, parse_json
 
 __all__ = [
     "ALLOW", "CURRENT_VERSION", "DENY", "Condition", "Document", "Intrinsic", "Place", "Principal", "Statement",
-    "Value", "Values", "Written", "document_from", "is_intrinsic", "read_document",
+    "Value", "Values", "Written", "document_from", "is_if", "is_intrinsic", "read_document",
 ]  # fmt: skip
 
 # Policy variables are variables only in a policy of this version ("IAM JSON policy elements: Version").
@@ -142,6 +142,13 @@ def is_intrinsic(data: Any) -> bool:
         return False
     [name] = data
     return isinstance(name, str) and (name == "Ref" or name.startswith("Fn::"))
+
+
+def is_if(data: Any) -> bool:
+    """Whether it is a Fn::If as CloudFormation takes it: a condition's name, and a value for each way it falls."""
+    return is_intrinsic(data) and (
+        isinstance(given := data.get("Fn::If"), list) and len(given) == 3 and isinstance(given[0], str)
+    )
 
 
 class _Reader:

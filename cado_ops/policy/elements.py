@@ -117,23 +117,27 @@ class Condition:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a statement stands: ``policy.json:12:7: statement 3 (Sid)``. Numbers are counted from 1."""
+    """Where a statement stands: ``policy.json:12:7: statement 3 (Sid)``. Numbers are counted from 1.
+
+    ``policy`` is its policy's name, where a file holds several.
+    """
 
     where: str
     line: int | None = None
     column: int | None = None
     statement: int | None = None
     sid: str | None = None
+    policy: str = ""
 
     def __str__(self) -> str:
         numbers = ":".join(str(each) for each in (self.where, self.line, self.column) if each is not None)
-        return f"{numbers}: {self.name}" if self.statement else numbers
+        return f"{numbers}: {self.name}" if self.name else numbers
 
     @property
     def name(self) -> str:
-        """The statement without the file: its number, and its Sid where it has one."""
+        """The statement without the file: its policy, its number, and its Sid where it has one."""
         sid = f" ({self.sid})" if self.sid else ""
-        return f"statement {self.statement}{sid}" if self.statement else ""
+        return ".".join(filter(None, (self.policy, f"statement {self.statement}{sid}" if self.statement else "")))
 
 
 NOWHERE = Place("policy")

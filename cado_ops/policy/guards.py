@@ -5,24 +5,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from cado_ops.model import SSM_TAG, SSM_TAG_VALUE
 from cado_ops.policy.document import ALLOW, DENY, Condition, Document, Statement, Value, Values
+from cado_ops.policy.filled import widest
 from cado_ops.policy.kms_variant import CREATE_GRANT, FAMILIES, FOR_AWS_RESOURCE, VARIANTS
 from cado_ops.policy.library import TAG_KEY
+from cado_ops.policy.partitions import Partitions
 from cado_ops.policy.parts import CREATE_TAGS, SEND, START, TAG_WRITERS, Wish
 from cado_ops.policy.patterns import covers
 from cado_ops.policy.reach import (
     TAG_SPELLINGS,
     Ask,
+    Facts,
     Place,
     names_action,
     open_in,
     open_targets,
     setting_the_tag,
     tagged,
-    widest,
     written_values,
 )
 
@@ -42,29 +44,27 @@ def keys_in(place: Place) -> str:
     return f"arn:{place.partition}:kms:*:*:key/*"
 
 
-def guards_for(document: Document, place: Place, wish: Wish) -> Iterator[Statement]:
+def guards_for(document: Document, partitions: Partitions, wish: Wish) -> Iterator[Statement]:
     """The Denies that a policy still needs, all its statements considered; none where it is tight."""
-    documents = [document]
-    partition = place.partition
+    documents, places = [document], partitions.places
     for action, names in ((SEND, wish.documents), (START, wish.session_documents)):
         word = action.partition(":")[2]
-        if open_targets(documents, action, partition):
+        if any(open_targets(documents, action, place.partition) for place in places):
             yield Statement(
                 sid=f"Deny{word}WithoutTheTag",
                 effect=DENY,
                 actions=Values.of(action),
-                resources=Values.of(*place.targets),
+                resources=Values.of(*partitions.arns(lambda place: place.targets)),
                 conditions=(Condition("StringNotEquals", TAG_KEY, Values.of(SSM_TAG_VALUE)),),
             )
-        if open_documents(documents, action, place):
-            allowed = [*map(place.document, names), *_named_documents(document, action, place)]
+        if any(open_documents(documents, action, place) for place in places):
             yield Statement(
                 sid=f"Deny{word}WithOtherDocuments",
                 effect=DENY,
                 actions=Values.of(action),
-                not_resources=Values.of(*dict.fromkeys([*place.targets, *allowed, *_besides(action, partition)])),
+                not_resources=Values.of(*_with_documents(document, partitions, action, names)),
             )
-    writers = [each for each in TAG_WRITERS if taggers(documents, place, each)]
+    writers = [each for each in TAG_WRITERS if any(taggers(documents, place, each) for place in places)]
     if writers:
         yield Statement(
             sid="DenySettingTheTag",
@@ -74,20 +74,19 @@ def guards_for(document: Document, place: Place, wish: Wish) -> Iterator[Stateme
             conditions=(Condition("ForAnyValue:StringEqualsIgnoreCase", "aws:TagKeys", Values.of(SSM_TAG)),),
         )
     if wish.kms is not None:
-        yield from _kms_guards(documents, place, wish.kms)
+        yield from _kms_guards(documents, places, wish.kms)
 
 
-def _kms_guards(documents: list[Document], place: Place, name: str) -> Iterator[Statement]:
-    variant, keys = VARIANTS[name], keys_in(place)
-    closed = [
-        family
-        for family in FAMILIES
-        if family not in variant.actions and open_in(documents, Ask(ONE_OF[family], keys), place.partition)
-    ]
+def _kms_guards(documents: list[Document], places: Sequence[Place], name: str) -> Iterator[Statement]:
+    variant = VARIANTS[name]
+
+    def is_open(action: str, facts: Facts) -> bool:
+        return any(open_in(documents, Ask(action, keys_in(place), facts), place.partition) for place in places)
+
+    closed = [each for each in FAMILIES if each not in variant.actions and is_open(ONE_OF[each], {})]
     if closed:
         yield Statement(sid="DenyOtherUseOfKeys", effect=DENY, actions=Values.of(*closed), resources=Values.of("*"))
-    not_for_services = Ask(CREATE_GRANT, keys, {FOR_AWS_RESOURCE.lower(): ("false",)})
-    if variant.grants_for_services and open_in(documents, not_for_services, place.partition):
+    if variant.grants_for_services and is_open(CREATE_GRANT, {FOR_AWS_RESOURCE.lower(): ("false",)}):
         yield Statement(
             sid="DenyGrantsToOthers",
             effect=DENY,
@@ -134,6 +133,21 @@ def taggers(documents: Iterable[Document], place: Place, action: str) -> list[St
     asks = tagging(place, action, [each for document in documents for each in document.statements])
     found = {id(each): each for ask in asks for each in open_in(documents, ask, place.partition)}
     return list(found.values())
+
+
+def _with_documents(
+    document: Document, partitions: Partitions, action: str, names: Iterable[str]
+) -> Iterable[Value]:
+    """All that the action may have as a resource, but documents that nobody named."""
+    arns = partitions.arns
+    return dict.fromkeys(
+        [
+            *arns(lambda place: place.targets),
+            *arns(lambda place: map(place.document, names)),
+            *(each for place in partitions.places for each in _named_documents(document, action, place)),
+            *arns(lambda place: _besides(action, place.partition)),
+        ]
+    )
 
 
 def _named_documents(document: Document, action: str, place: Place) -> Iterator[Value]:

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from cado_ops.errors import PolicyError
 from cado_ops.policy.document import Document, Fault, Statement
-from cado_ops.policy.json_text import Path
+from cado_ops.policy.holders import Holder
 from cado_ops.policy.lint import lint_role
 from cado_ops.policy.lint_key import Key, is_key_policy, lint_key_policy
 from cado_ops.policy.lint_shape import lint_shape
+from cado_ops.policy.lint_template import lint_holder
 from cado_ops.policy.rules import Finding, Subject, in_order
-from cado_ops.policy.source import Found, PolicyFile, read_policy_file
-from cado_ops.policy.validity import Attached, text_of
+from cado_ops.policy.source import PolicyFile, read_policy_file
+from cado_ops.policy.template import Found
+from cado_ops.policy.validity import Attached
 
 # Of a malformed policy, these are true whatever else was meant.
 _OF_SHAPE = frozenset(
@@ -28,33 +31,33 @@ _OF_SHAPE = frozenset(
         "partition",
     }
 )
-_ATTACHED = {
-    "AWS::IAM::ManagedPolicy": Attached.MANAGED,
-    "AWS::IAM::Role": Attached.ROLE_INLINE,
-    "AWS::IAM::RolePolicy": Attached.ROLE_INLINE,
-    "AWS::IAM::User": Attached.USER_INLINE,
-    "AWS::IAM::Group": Attached.GROUP_INLINE,
-}
 
 
 def lint_file(
-    text: str, where: str, about: Mapping[str, Any], key_of: Callable[[Document], Key | None]
+    text: str,
+    where: str,
+    about: Mapping[str, Any],
+    key_of: Callable[[Document], Key | None],
+    roles_of: Callable[[PolicyFile], list[Holder]] = PolicyFile.holders,
 ) -> list[Finding]:
-    """The findings on each policy of a file, errors first; ``about`` is what `Subject` takes besides documents.
+    """The findings on the policies of a file, errors first; ``about`` is what `Subject` takes besides documents.
 
-    ``key_of`` says of a key's policy whose key it is, or None where nobody knows. Messages begin with the place.
+    ``key_of`` says of a key's policy whose key it is, or None where nobody knows; ``roles_of`` which roles of a
+    template are meant (all). Messages begin with the place.
     """
     faults: list[Fault] = []
     try:
         file = read_policy_file(text, where, faults)
+        if file.is_template and not faults:
+            return lint_roles(file, roles_of(file), about)
     except PolicyError as error:
         return [Finding("malformed", None, _with_hint(error.message, error.hint))]
     findings = [
         Finding("malformed", each.place.name or None, _with_hint(str(each), each.hint), command=())
-        for each in faults
+        for each in dict.fromkeys(faults)
     ]
     for found in file.found:
-        mine = [each for each in faults if each.policy == found.path]
+        mine = [each for each in faults if each.policy == found.path[: len(each.policy)]]
         subject = Subject((found.document,), **about, **_size_of(file, found))
         for finding in _judged(subject, found.document, key_of, mine):
             statement = ".".join(filter(None, (found.name, finding.statement))) or None
@@ -62,6 +65,14 @@ def lint_file(
             command = () if faults else finding.command
             findings.append(Finding(finding.rule, statement, _placed(finding), command=command))
     return in_order(findings)
+
+
+def lint_roles(file: PolicyFile, roles: Iterable[Holder], about: Mapping[str, Any]) -> list[Finding]:
+    """The findings on a template's roles."""
+    subject = Subject((), **about, default=file.default_partitions)
+    return in_order(
+        replace(each, message=_placed(each), place=None) for role in roles for each in lint_holder(role, subject)
+    )
 
 
 def _judged(
@@ -105,22 +116,9 @@ def _is_trust_policy(document: Document) -> bool:
 
 
 def _size_of(file: PolicyFile, found: Found) -> dict[str, Any]:
-    """What AWS counts: a key's policy as it stands; the inline policies of one role, user or group together."""
-    if found.path[:1] != ("Resources",):
-        return (
-            {"text": file.text} if file.form == "json" and not found.path and is_key_policy(found.document) else {}
-        )
-    kind = _ATTACHED.get(str(file.data["Resources"][found.path[1]].get("Type")))
-    if kind is None or kind is Attached.MANAGED:
-        return {"attached": kind}
-    together = [each for each in file.found if _resource(each.path) == _resource(found.path)]
-    # Told once, with the first of them.
-    text = "".join(text_of(each.document) for each in together) if together[0] is found else ""
-    return {"attached": kind, "text": text}
-
-
-def _resource(path: Path) -> Path:
-    return path[:2]
+    """AWS counts a key's policy as it stands."""
+    is_whole = file.form == "json" and not found.path and is_key_policy(found.document)
+    return {"text": file.text} if is_whole else {}
 
 
 def _placed(finding: Finding) -> str:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from cado_ops.policy.document import ALLOW, DENY, Condition, Statement
+from cado_ops.policy.filled import narrowest, widest
 from cado_ops.policy.guards import ONE_OF, keys_in
 from cado_ops.policy.kms_variant import CREATE_GRANT, FOR_AWS_RESOURCE, VARIANTS
 from cado_ops.policy.patterns import fits, meets
-from cado_ops.policy.reach import Ask, narrowest, open_in, operator_parts, widest
+from cado_ops.policy.reach import Ask, open_in, operator_parts
 from cado_ops.policy.rules import Finding, Subject, finding
 
 # Conditions that bound a grant: to whom, or for what ("Condition keys for AWS KMS").

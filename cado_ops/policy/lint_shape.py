@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 
 from cado_ops.policy.document import ALLOW, DENY, Document, Statement, Values
+from cado_ops.policy.partitions import partitions_of
 from cado_ops.policy.rules import Finding, Subject, finding
 from cado_ops.policy.validity import LIMITS, Attached, Problem, counted, problems, size_problem, text_of
 
@@ -65,6 +66,10 @@ def _partitions(subject: Subject) -> Iterator[Finding]:
             yield finding(
                 "partition", statement, f"arn:{name}: means nothing here, the partition is {subject.live_partition}"
             )
-    if subject.live_partition is None and len(found) > 1:
-        last = list(found.values())[-1]
-        yield finding("partition", last, f"ARNs of several partitions: {', '.join(found)}; a role lives in one")
+    if subject.live_partition is None and found:
+        forms = partitions_of(subject.documents, subject.default).written
+        names = list(dict.fromkeys([*found, *(each.text for each in forms if each.is_variable)]))
+        if len(names) > 1:
+            last = list(found.values())[-1]
+            told = f"ARNs of several partitions: {', '.join(names)}; IAM takes those of the account's own alone"
+            yield finding("partition", last, told)

@@ -8,6 +8,7 @@ from dataclasses import replace
 from cado_ops.model import SSM_TAG, SSM_TAG_VALUE
 from cado_ops.policy import known
 from cado_ops.policy.document import ALLOW, Condition, Statement, Values
+from cado_ops.policy.filled import widest
 from cado_ops.policy.guards import open_documents, taggers, tagging
 from cado_ops.policy.library import RUN_DOCUMENTS
 from cado_ops.policy.other_ways import other_ways
@@ -25,7 +26,6 @@ from cado_ops.policy.reach import (
     operator_parts,
     setting_the_tag,
     tagged,
-    widest,
 )
 from cado_ops.policy.rules import Finding, Subject, finding
 

@@ -11,7 +11,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from cado_ops.model import SSM_TAG, SSM_TAG_VALUE
-from cado_ops.policy.document import Condition, Statement, Value, Values
+from cado_ops.policy.document import Condition, Intrinsic, Statement, Value, Values
+from cado_ops.policy.filled import text_of, widest
 from cado_ops.policy.library import RUN_DOCUMENTS, TAG_KEY
 from cado_ops.policy.parts import (
     SEND,
@@ -23,17 +24,8 @@ from cado_ops.policy.parts import (
     with_condition,
     without_actions,
 )
-from cado_ops.policy.patterns import covers, meets
-from cado_ops.policy.reach import (
-    Ask,
-    holds,
-    is_on_our_tag,
-    may_allow,
-    names_action,
-    tagged,
-    widest,
-    wrong_values,
-)
+from cado_ops.policy.patterns import covers
+from cado_ops.policy.reach import Ask, Place, holds, is_on_our_tag, may_allow, names_action, tagged, wrong_values
 
 DOCUMENT_CHECK = "ssm:SessionDocumentAccessCheck"
 SESSION_ACTIONS = ("ssm:TerminateSession", "ssm:ResumeSession")
@@ -74,7 +66,7 @@ def _pair(
     )
     unchecked = action == START and bool(found.targets) and not has_document_check(statement)
     same = set(found.all) == set(statement.resources or ())
-    dead = bool(found.targets) and _shuts_the_tag_out(work, statement, action)
+    dead = bool(found.targets) and _shuts_the_tag_out(statement, action)
     if tight and same and not unchecked and not dead:
         yield part
         return
@@ -87,7 +79,7 @@ def _pair(
             legs.append(("Other", replace(leg, resources=values(found.others))))
         if found.targets:
             bound = replace(leg, resources=values(found.targets))
-            bound = bound if tight else _bound(work, bound, action)
+            bound = bound if tight else _bound(bound, action)
             if _reaches_tagged(work, bound, action):
                 legs.append((suffixes[0], _checked(bound) if unchecked else bound))
         if found.documents:
@@ -110,7 +102,7 @@ def _whole(work: Work, part: Part, action: str) -> Iterator[Part]:
     """Resources that cannot be told apart: only what is dead on all of them can go."""
     statement = part.statement
     dead = names_action(statement, action) and all(
-        any(holds(each, Ask(action, "*", tagged(value)), work.partition) is False for each in _on_tag(statement))
+        any(holds(each, Ask(action, "*", tagged(value))) is False for each in _on_tag(statement))
         for value in (SSM_TAG_VALUE, None)
     )
     if not dead:
@@ -130,44 +122,48 @@ def _sort(work: Work, statement: Statement, action: str, documents: Sequence[str
     """None where the resources cannot be told apart: then a Deny has to close them."""
     if statement.resources is None:
         return None
-    place, found = work.place, _Sorted()
+    found = _Sorted()
     for entry in statement.resources:
-        wide = widest(entry, work.partition)
-        is_target = any(meets(wide, each) for each in place.targets)
-        if is_target and meets(wide, place.documents):
-            if not covers(wide, place.instances) or wide != entry:
+        is_target = work.meets(entry, lambda place: place.targets)
+        is_document = work.meets(entry, lambda place: (place.documents,))
+        if is_target and is_document:
+            instances = work.parts_of(entry, lambda place: (place.instances,))
+            if not instances:
                 return None
-            found.targets.append(place.instances)
-            named = map(place.document, documents)
-            found.documents += [each for each in named if covers(wide, each)]
+            found.targets += instances
+            found.documents += work.parts_of(entry, lambda place: map(place.document, documents))
         elif is_target:
             found.targets.append(entry)
-        elif meets(wide, place.documents):
-            found.documents += _documents(work, entry, wide, documents, action)
+        elif is_document:
+            found.documents += _documents(work, entry, documents, action)
         else:
             found.others.append(entry)
     return found
 
 
-def _documents(work: Work, entry: Value, wide: str, names: Sequence[str], action: str) -> list[Value]:
+def _documents(work: Work, entry: Value, names: Sequence[str], action: str) -> list[Value]:
     """A document that is named stays; of a pattern, those that are named in ``names``."""
-    prefix, _, name = wide.rpartition(":document/")
-    if prefix and "*" not in name and "?" not in name:
+    text = text_of(entry) or "*"
+    start, _, name = text.rpartition(":document/")
+    if start and not set("*?$") & set(name):
         # Documents of the type Command open no session.
         return [] if action == START and name in RUN_DOCUMENTS else [entry]
-    if prefix.count(":") == 4 and wide == entry:
-        made = [f"{prefix}:document/{each}" for each in names]
-    else:
-        made = [work.place.document(each) for each in names]
-    return [each for each in made if covers(wide, each)]
+    if widest(start, work.places[0].partition).count(":") != 4:
+        return work.parts_of(entry, lambda place: map(place.document, names))
+    made = [f"{start}:document/{each}" for each in names]
+    return [
+        Intrinsic.of({"Fn::Sub": each}) if isinstance(entry, Intrinsic) else each
+        for each in made
+        if covers(text, each)
+    ]
 
 
 def _reaches_untagged(work: Work, statement: Statement, action: str) -> bool:
     return work.may(
         statement,
-        (
+        lambda place: (
             Ask(action, target, tagged(value))
-            for target in work.place.targets
+            for target in place.targets
             for value in wrong_values([statement, *work.denies])
         ),
     )
@@ -176,8 +172,9 @@ def _reaches_untagged(work: Work, statement: Statement, action: str) -> bool:
 def _reaches_tagged(work: Work, statement: Statement, action: str) -> bool:
     """Whether any instance is left: one condition may ask for what the other forbids."""
     right = tagged(SSM_TAG_VALUE)
-    if any(may_allow(statement, Ask(action, target, right), work.partition) for target in work.place.targets):
-        return True
+    for place in work.places:
+        if any(may_allow(statement, Ask(action, target, right), place.partition) for target in place.targets):
+            return True
     work.say(
         f"{name_of(statement)}: its conditions let no instance with {SSM_TAG}={SSM_TAG_VALUE} through, so nothing "
         f"is left of {action}; to allow it anew: cado-ops policy show ssm-tagged"
@@ -185,19 +182,17 @@ def _reaches_tagged(work: Work, statement: Statement, action: str) -> bool:
     return False
 
 
-def _shuts_the_tag_out(work: Work, statement: Statement, action: str) -> bool:
+def _shuts_the_tag_out(statement: Statement, action: str) -> bool:
     """Whether a condition on the tag lets no instance through that carries it as it should."""
-    ask = Ask(action, work.place.instances, tagged(SSM_TAG_VALUE))
-    return any(holds(each, ask, work.partition) is False for each in _on_tag(statement))
+    ask = Ask(action, "*", tagged(SSM_TAG_VALUE))
+    return any(holds(each, ask) is False for each in _on_tag(statement))
 
 
-def _bound(work: Work, statement: Statement, action: str) -> Statement:
+def _bound(statement: Statement, action: str) -> Statement:
     """Bound to the tag. Conditions on it that ask for less give way; whatever else they ask stays."""
-    ask = Ask(action, work.place.instances, tagged(SSM_TAG_VALUE))
+    ask = Ask(action, "*", tagged(SSM_TAG_VALUE))
     kept = tuple(
-        each
-        for each in statement.conditions
-        if not (is_on_our_tag(each.key) and holds(each, ask, work.partition) is True)
+        each for each in statement.conditions if not (is_on_our_tag(each.key) and holds(each, ask) is True)
     )
     return with_condition(replace(statement, conditions=kept), "StringEquals", TAG_KEY, SSM_TAG_VALUE)
 
@@ -226,16 +221,17 @@ def sessions(work: Work, part: Part) -> Iterator[Part]:
         return
     kept: list[Value] = []
     for entry in statement.resources:
-        wide = widest(entry, work.partition)
-        if covers(work.place.sessions, wide):
+        if work.within(entry, _sessions):
             kept.append(entry)
-        elif covers(wide, work.place.sessions) and wide == entry:
-            kept.append(work.place.sessions)
-        elif meets(wide, work.place.sessions):
+        elif made := work.parts_of(entry, _sessions):
+            kept += made
+        elif work.meets(entry, _sessions):
             yield part
             return
-    ask = Ask(named[0], work.place.sessions, tagged(None))
-    dead = not kept or not may_allow(replace(statement, resources=values(kept)), ask, work.partition)
+    bare = replace(statement, resources=values(kept))
+    dead = not kept or not any(
+        may_allow(bare, Ask(named[0], place.sessions, tagged(None)), place.partition) for place in work.places
+    )
     if not dead and set(kept) == set(statement.resources):
         yield part
         return
@@ -249,3 +245,7 @@ def sessions(work: Work, part: Part) -> Iterator[Part]:
         return
     sid = statement.sid if rest is None else work.sid(statement, "Sessions")
     yield replace(part, statement=replace(statement, sid=sid, actions=Values.of(*named), resources=values(kept)))
+
+
+def _sessions(place: Place) -> tuple[str, ...]:
+    return (place.sessions,)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 from cado_ops.policy.document import ALLOW, Condition, Document, Statement, Value, Values
+from cado_ops.policy.filled import text_of, widest
 from cado_ops.policy.library import RUN_DOCUMENTS, SESSION_DOCUMENTS
-from cado_ops.policy.reach import Ask, Place, may_allow, partition_of, surely_denies
+from cado_ops.policy.partitions import Partitions, partitions_of
+from cado_ops.policy.patterns import covers, meets
+from cado_ops.policy.reach import Ask, Place, may_allow, surely_denies
 from cado_ops.policy.source import unused
 
 SEND, START, CREATE_TAGS = "ssm:SendCommand", "ssm:StartSession", "ec2:CreateTags"
@@ -18,8 +21,9 @@ TAG_WRITERS = (CREATE_TAGS, ADD_TAGS)
 
 @dataclass(frozen=True)
 class Wish:
-    """What is asked for. ``kms``: a variant's name; None leaves KMS alone. ``partition`` None: as in the policy.
+    """What is asked for. ``kms``: a variant's name; None leaves KMS alone.
 
+    ``partition`` is the account's, where there is one; None: the policy's, or ``default`` where that names none.
     ``strict``: nothing at all may be allowed that was not, read-only actions included.
     """
 
@@ -29,6 +33,7 @@ class Wish:
     drop_sids: tuple[str, ...] = ()
     strict: bool = False
     partition: str | None = None
+    default: Partitions | None = None
 
 
 @dataclass(frozen=True)
@@ -49,8 +54,12 @@ class Work:
     remarks: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.partition = self.wish.partition or partition_of([self.old])
-        self.place = Place(self.partition)
+        self.partitions = (
+            Partitions.only(self.wish.partition)
+            if self.wish.partition
+            else partitions_of([self.old], self.wish.default)
+        )
+        self.places = self.partitions.places
         self.sids = {each.sid for each in self.old.statements if each.sid is not None}
         self.parts = [Part(each, number) for number, each in enumerate(self.old.statements)]
 
@@ -71,13 +80,30 @@ class Work:
     def denies(self) -> list[Statement]:
         return [each.statement for each in self.parts if each.statement.effect != ALLOW]
 
-    def may(self, statement: Statement, asks: Iterable[Ask]) -> bool:
-        """Whether a statement could allow any of these, the policy's own Denies considered."""
+    def may(self, statement: Statement, asks: Callable[[Place], Iterable[Ask]]) -> bool:
+        """Whether a statement could allow any of these in any partition, the policy's own Denies considered."""
+        denies = self.denies
         return any(
-            may_allow(statement, ask, self.partition)
-            and not any(surely_denies(each, ask, self.partition) for each in self.denies)
-            for ask in asks
+            may_allow(statement, ask, place.partition)
+            and not any(surely_denies(each, ask, place.partition) for each in denies)
+            for place in self.places
+            for ask in asks(place)
         )
+
+    def meets(self, entry: Value, kinds: Callable[[Place], Iterable[str]]) -> bool:
+        """Whether a resource could be of one of these kinds, in any partition."""
+        return any(meets(widest(entry, place.partition), each) for place in self.places for each in kinds(place))
+
+    def within(self, entry: Value, kinds: Callable[[Place], Iterable[str]]) -> bool:
+        """Whether a resource is of one of these kinds, whatever it is."""
+        return any(covers(each, widest(entry, place.partition)) for place in self.places for each in kinds(place))
+
+    def parts_of(self, entry: Value, make: Callable[[Place], Iterable[str]]) -> list[Value]:
+        """Of these ARNs, those that a resource means whatever is filled in: variables compare as their names."""
+        wide = text_of(entry)
+        return [
+            each for each in self.partitions.arns(make) if wide is not None and covers(wide, text_of(each) or "*")
+        ]
 
 
 def name_of(statement: Statement) -> str:

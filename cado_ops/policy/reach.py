@@ -8,14 +8,13 @@ elements: Condition operators", "Multivalued context keys", IAM User Guide.
 
 from __future__ import annotations
 
-import re
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from cado_ops.model import SSM_TAG, SSM_TAG_VALUE
 from cado_ops.policy import conditions
-from cado_ops.policy.document import DENY, Condition, Document, Intrinsic, Statement, Value, Values
+from cado_ops.policy.document import ALLOW, DENY, Condition, Document, Statement, Value, Values
+from cado_ops.policy.filled import narrowest, options, widest
 from cado_ops.policy.matching import Told
 from cado_ops.policy.patterns import covers, meets, overlap
 
@@ -23,8 +22,6 @@ from cado_ops.policy.patterns import covers, meets, overlap
 TAG_PREFIXES = ("ssm:resourcetag/", "aws:resourcetag/", "ec2:resourcetag/")
 REQUEST_TAG = "aws:requesttag/"
 TAG_KEYS = "aws:tagkeys"
-_VARIABLE = re.compile(r"\$\{[^}]*\}")
-_PARTITION = re.compile(r"\$\{AWS::Partition\}")
 
 Facts = Mapping[str, tuple[str, ...] | None]
 
@@ -53,29 +50,6 @@ class Ask:
         return False, None
 
 
-def widest(value: Value, partition: str) -> str:
-    """A value as a pattern that means at least what it can: what a template or a variable fills in is ``*``."""
-    if isinstance(value, Intrinsic):
-        text = _sub_text(value)
-        return "*" if text is None else _VARIABLE.sub("*", _PARTITION.sub(partition, text))
-    return _VARIABLE.sub("*", value)
-
-
-def narrowest(value: Value, partition: str) -> str | None:
-    """A value as a pattern that means no more than what it surely means; None where that is not known."""
-    text = _sub_text(value) if isinstance(value, Intrinsic) else value
-    if text is None:
-        return None
-    text = _PARTITION.sub(partition, text)
-    return None if "${" in text else text
-
-
-def _sub_text(value: Intrinsic) -> str | None:
-    data = value.data
-    text = data.get("Fn::Sub") if isinstance(data, dict) else None
-    return text if isinstance(text, str) else None
-
-
 def may_allow(statement: Statement, ask: Ask, partition: str) -> bool:
     """Whether an Allow could allow a request of this kind."""
     if statement.whole is not None or statement.effect == DENY:
@@ -83,7 +57,7 @@ def may_allow(statement: Statement, ask: Ask, partition: str) -> bool:
     return (
         _may_have_action(statement, ask.action, partition)
         and _may_have_resource(statement, ask.resource, partition)
-        and all(holds(each, ask, partition) is not False for each in statement.conditions)
+        and all(holds(each, ask) is not False for each in statement.conditions)
     )
 
 
@@ -94,7 +68,18 @@ def surely_denies(statement: Statement, ask: Ask, partition: str) -> bool:
     return (
         _surely_has_action(statement, ask.action, partition)
         and _surely_has_resource(statement, ask.resource, partition)
-        and all(holds(each, ask, partition) is True for each in statement.conditions)
+        and all(holds(each, ask) is True for each in statement.conditions)
+    )
+
+
+def surely_allows(statement: Statement, ask: Ask, partition: str) -> bool:
+    """Whether an Allow allows every request of this kind, as far as the other statements let it."""
+    if statement.whole is not None or statement.effect != ALLOW:
+        return False
+    return (
+        _surely_has_action(statement, ask.action, partition)
+        and _surely_has_resource(statement, ask.resource, partition)
+        and all(holds(each, ask) is True for each in statement.conditions)
     )
 
 
@@ -116,7 +101,7 @@ def _may_have_action(statement: Statement, action: str, partition: str) -> bool:
     if statement.not_actions is not None:
         narrow = [narrowest(each, partition) for each in statement.not_actions]
         return not any(each is not None and covers(each.lower(), action) for each in narrow)
-    return any(overlap(_action(each, partition), action) for each in statement.actions or ())
+    return any(overlap(_action(each, partition), action) for each in options(statement.actions))
 
 
 def _surely_has_action(statement: Statement, action: str, partition: str) -> bool:
@@ -140,7 +125,7 @@ def _may_have_resource(statement: Statement, resource: str, partition: str) -> b
         return True
     # What knows no resources has "*" itself for one, and no ARN is that.
     test = covers if resource == "*" else meets
-    return any(test(widest(each, partition), resource) for each in statement.resources)
+    return any(test(widest(each, partition), resource) for each in options(statement.resources))
 
 
 def _surely_has_resource(statement: Statement, resource: str, partition: str) -> bool:
@@ -152,7 +137,7 @@ def _surely_has_resource(statement: Statement, resource: str, partition: str) ->
     return any(each is not None and covers(each, resource) for each in narrow)
 
 
-def holds(condition: Condition, ask: Ask, partition: str) -> bool | None:
+def holds(condition: Condition, ask: Ask) -> bool | None:
     """Whether a condition holds for requests of this kind; None where it is not known."""
 
     def lookup(key: str) -> Told:
@@ -273,26 +258,6 @@ def wrong_values(statements: Iterable[Statement]) -> tuple[str | None, ...]:
                         found |= {made: None, made.swapcase(): None}
     found.pop(SSM_TAG_VALUE, None)
     return tuple(found)
-
-
-def partition_of(documents: Iterable[Document], default: str = "aws") -> str:
-    """The partition that a policy is for: that of the instances it names, or whose ARNs it has most of."""
-    named = [
-        (match[1], ":instance/" in text)
-        for text in _all_resources(documents)
-        if (match := re.match(r"arn:(aws(?:-[a-z]+)*):", text))
-    ]
-    counts = Counter(name for name, of_instances in named if of_instances) or Counter(name for name, _ in named)
-    return max(sorted(counts), key=counts.__getitem__) if counts else default
-
-
-def _all_resources(documents: Iterable[Document]) -> Iterator[str]:
-    for document in documents:
-        for statement in document.statements:
-            if statement.effect == DENY:
-                continue  # what is forbidden says nothing of where the role lives
-            for values in (statement.resources, statement.not_resources):
-                yield from (values or Values()).strings
 
 
 def open_targets(documents: Iterable[Document], action: str, partition: str) -> list[Statement]:

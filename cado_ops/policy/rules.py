@@ -8,11 +8,12 @@ or is not about the tag. docs/policy-rules.md has the same list for people, and 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from cado_ops.policy.document import Document, Statement
-from cado_ops.policy.reach import Place, partition_of
+from cado_ops.policy.partitions import Partitions, partitions_of
+from cado_ops.policy.reach import Place
 from cado_ops.policy.validity import Attached
 
 
@@ -133,6 +134,9 @@ RULES: Mapping[str, Rule] = {
     "old-version": Rule(
         _W, "in the old version of the language, ${…} is no variable", "IAM User Guide, Version"),
     "unknown-action": Rule(_W, "AWS publishes no such action: a slip, or newer than the list here", _SERVICE),
+    "managed-not-read": Rule(
+        _W, "a managed policy is attached that the template does not hold: what it allows was not looked at",
+        "IAM User Guide, Managed policies and inline policies"),
     "not-judged": Rule(
         _W, "what stands there is not judged: a template decides it on deployment, or it is not told whose it is",
         "CloudFormation, Intrinsics"),
@@ -166,8 +170,9 @@ class Subject:
     """What is checked: the policies of one role, or one file's, and what is known of the platform.
 
     ``kms`` is a variant's name; ``platform_region`` and ``platform_account`` None: not said. ``live_partition`` is
-    that of the account, where there is one. ``attached`` is what a file's policy is for, where that is known, and
-    ``text`` what AWS counts the size of, where that is not the document's own.
+    that of the account, where there is one; ``default`` is for policies that name none. ``partition`` is the one
+    that is looked at, the first where nothing was said. ``attached`` is what a file's policy is for, where that is
+    known, and ``text`` what AWS counts the size of, where that is not the document's own.
     """
 
     documents: tuple[Document, ...]
@@ -176,12 +181,21 @@ class Subject:
     platform_account: str | None = None
     platform_org: str | None = None
     live_partition: str | None = None
+    default: Partitions | None = None
     attached: Attached | None = None
     text: str | None = None
-    partition: str = field(init=False)
+    partition: str = ""
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "partition", self.live_partition or partition_of(self.documents))
+        if not self.partition:
+            object.__setattr__(self, "partition", self.partitions[0])
+
+    @property
+    def partitions(self) -> tuple[str, ...]:
+        """All in which it has to be judged."""
+        if self.live_partition is not None:
+            return (self.live_partition,)
+        return partitions_of(self.documents, self.default).judged
 
     @property
     def place(self) -> Place:
@@ -206,7 +220,9 @@ def finding(
     """A finding with its place, as far as it is known."""
     if statement is not None:
         return Finding(rule, statement.place.name or statement.sid, message, str(statement.place), command)
-    return Finding(rule, None, message, str(document.place) if document is not None else None, command)
+    if document is not None:
+        return Finding(rule, document.place.name or None, message, str(document.place), command)
+    return Finding(rule, None, message, command=command)
 
 
 def in_order(findings: Iterable[Finding]) -> list[Finding]:

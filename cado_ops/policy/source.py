@@ -1,7 +1,6 @@
 """The policies in a file: JSON or YAML, alone, as AWS CLI answers have them, or inside a CloudFormation template.
 
-"Template reference, AWS::IAM::Role, Policy, ManagedPolicy, RolePolicy", CloudFormation User Guide. What is written
-back is the file as it came in, with the statements that changed.
+What is written back is the file as it came in, with the statements that changed.
 """
 
 from __future__ import annotations
@@ -14,24 +13,16 @@ from urllib.parse import unquote
 
 from cado_ops.errors import PolicyError
 from cado_ops.policy.document import CURRENT_VERSION, Document, Fault, Statement, Values, document_from
+from cado_ops.policy.holders import Holder, holders
 from cado_ops.policy.json_text import Path, Position, parse_json
+from cado_ops.policy.partitions import Partitions, of_the_deployment, partitions_of
+from cado_ops.policy.template import POLICIES, PRINCIPALS, Found, policies_in
 
 if TYPE_CHECKING:
     from cado_ops.policy.yaml_text import ParsedYaml
 
-_WITH_POLICIES = ("AWS::IAM::Role", "AWS::IAM::User", "AWS::IAM::Group")
-_POLICIES = ("AWS::IAM::Policy", "AWS::IAM::ManagedPolicy", "AWS::IAM::RolePolicy")
 # aws iam get-role-policy, get-policy-version, get-account-authorization-details answer so.
 _WRAPPERS = (("PolicyDocument",), ("PolicyVersion", "Document"), ("Policy",), ("policy",))
-
-
-@dataclass(frozen=True)
-class Found:
-    """One policy of a file: ``path`` to it in the data, ``name`` where the file holds several."""
-
-    path: Path
-    name: str
-    document: Document
 
 
 @dataclass(frozen=True)
@@ -43,11 +34,24 @@ class PolicyFile:
     form: str
     data: Any
     found: tuple[Found, ...]
+    positions: Mapping[Path, Position]
     yaml: ParsedYaml | None = None
 
     @property
     def is_template(self) -> bool:
-        return any(each.path[:1] == ("Resources",) for each in self.found)
+        return any(each.owner for each in self.found)
+
+    def holders(self) -> list[Holder]:
+        """Whose the policies of a template are. Raises PolicyError."""
+        return holders(self.data, self.where, self.positions)
+
+    @property
+    def default_partitions(self) -> Partitions | None:
+        """For policies of a template that name no partition: as its others, or that of the deployment."""
+        if not self.is_template:
+            return None
+        found = partitions_of([each.document for each in self.found], of_the_deployment())
+        return found if len(found.written) == 1 else of_the_deployment()
 
     def with_statements(self, changed: Mapping[Path, Sequence[tuple[int | None, Statement]]]) -> str:
         """The text with other statements in the policies at these paths.
@@ -64,13 +68,14 @@ class PolicyFile:
             if items is None or [each for _, each in items] == list(old):
                 continue
             edited = True
-            raw = _listed(data, found.path)
+            path = _list_path(data, found.path)
+            raw = _listed(data, path)
             made = [(at, raw[at] if at is not None and each == old[at] else each.as_json()) for at, each in items]
-            data = _with_statements(data, found.path, [each for _, each in made])
+            data = _with_statements(data, path, [each for _, each in made])
             if parsed is not None:
                 from cado_ops.policy.yaml_text import parse_yaml, replace_items
 
-                text = replace_items(parsed, (*found.path, "Statement"), made)
+                text = replace_items(parsed, path, made)
                 parsed = parse_yaml(text, self.where)
         if not edited:
             return text
@@ -92,7 +97,7 @@ def read_policy_file(text: str, where: str, faults: list[Fault] | None = None) -
         yaml = parse_yaml(text, where)
         data, positions = yaml.data, yaml.positions
     found = tuple(_documents(data, where, positions, faults))
-    return PolicyFile(where, text, "json" if yaml is None else "yaml", data, found, yaml)
+    return PolicyFile(where, text, "json" if yaml is None else "yaml", data, found, positions, yaml)
 
 
 def _is_flow_yaml(text: str) -> bool:
@@ -107,11 +112,11 @@ def _documents(
     if not isinstance(data, dict):
         raise PolicyError(f"{where}: a policy is an object, and this is none")
     if "Resources" in data and "Statement" not in data:
-        found = list(_of_template(data, where, positions, faults))
+        found = list(policies_in(data, where, positions, faults))
         if not found:
             raise PolicyError(
                 f"{where}: the template has no policy of a role",
-                f"Looked for: {', '.join((*_WITH_POLICIES, *_POLICIES))}.",
+                f"Looked for: {', '.join((*PRINCIPALS, *POLICIES))}.",
             )
         yield from found
         return
@@ -122,51 +127,6 @@ def _documents(
         yield Found(path, "", document_from(_decoded(inner, where), where, faults=faults))
         return
     yield Found(path, "", document_from(inner, where, positions, path, faults))
-
-
-def _of_template(
-    data: Mapping[str, Any], where: str, positions: Mapping[Path, Position], faults: list[Fault] | None
-) -> Iterator[Found]:
-    resources = data["Resources"]
-    if not isinstance(resources, dict):
-        raise PolicyError(f"{where}: Resources is an object")
-    for name, resource in resources.items():
-        if not isinstance(resource, dict) or not isinstance(properties := resource.get("Properties"), dict):
-            continue
-        base: Path = ("Resources", name, "Properties")
-        _must_be_readable(resource, properties, name, where)
-        if resource.get("Type") in _WITH_POLICIES and isinstance(properties.get("Policies"), list):
-            for index, policy in enumerate(properties["Policies"]):
-                if isinstance(policy, dict) and isinstance(policy.get("PolicyDocument"), dict):
-                    path = (*base, "Policies", index, "PolicyDocument")
-                    yield Found(
-                        path, f"{name}.Policies[{index}]",
-                        document_from(policy["PolicyDocument"], where, positions, path, faults),
-                    )  # fmt: skip
-        elif resource.get("Type") in _POLICIES and isinstance(properties.get("PolicyDocument"), dict):
-            path = (*base, "PolicyDocument")
-            yield Found(path, name, document_from(properties["PolicyDocument"], where, positions, path, faults))
-
-
-def _must_be_readable(resource: Mapping[str, Any], properties: Mapping[str, Any], name: str, where: str) -> None:
-    """Raises PolicyError where a function decides on deployment which policies there are: unread is not empty."""
-    kind = resource.get("Type")
-    slots: list[Any] = []
-    if kind in _WITH_POLICIES and "Policies" in properties:
-        policies = properties["Policies"]
-        given = policies if isinstance(policies, list) else [policies]
-        slots = [
-            *given,
-            *(each["PolicyDocument"] for each in given if isinstance(each, dict) and "PolicyDocument" in each),
-        ]
-    elif kind in _POLICIES and "PolicyDocument" in properties:
-        slots = [properties["PolicyDocument"]]
-    for slot in slots:
-        if isinstance(slot, dict) and len(slot) == 1 and next(iter(slot)).startswith(("Fn::", "Ref")):
-            raise PolicyError(
-                f"{where}: in {name}, {next(iter(slot))} decides on deployment which policies there are",
-                "give it without the condition, or the deployed role by --role",
-            )
 
 
 def _decoded(text: str, where: str) -> Any:
@@ -181,31 +141,34 @@ def _at(data: Any, path: Path) -> Any:
     return data
 
 
-def _listed(data: Any, path: Path) -> list[Any]:
+def _list_path(data: Any, path: Path) -> Path:
+    """The path of the statements: a policy has them under that name, a branch of Fn::If is them."""
     for step in path:
         data = data[step]
-    if isinstance(data, str):
-        data = _decoded(data, "policy")
-    statements = data["Statement"]
-    return statements if isinstance(statements, list) else [statements]
+    return (
+        (*path, "Statement") if isinstance(data, str) or (isinstance(data, dict) and "Statement" in data) else path
+    )
+
+
+def _listed(data: Any, path: Path) -> list[Any]:
+    for step in path:
+        data = _decoded(data, "policy") if isinstance(data, str) else data
+        data = data[step]
+    return data if isinstance(data, list) else [data]
 
 
 def _with_statements(data: Any, path: Path, statements: list[Any]) -> Any:
-    """The data with other statements; a single one that stood without brackets stays so."""
-    if path:
-        step, rest = path[0], path[1:]
-        if isinstance(data, dict):
-            return {
-                name: _with_statements(each, rest, statements) if name == step else each
-                for name, each in data.items()
-            }
-        return [
-            _with_statements(each, rest, statements) if index == step else each for index, each in enumerate(data)
-        ]
+    """The data with other statements at the path; a single one that stood without brackets stays so."""
+    if not path:
+        return statements[0] if not isinstance(data, list) and len(statements) == 1 else statements
     if isinstance(data, str):
-        return json.dumps(_with_statements(_decoded(data, "policy"), (), statements))
-    single = not isinstance(data["Statement"], list) and len(statements) == 1
-    return {**data, "Statement": statements[0] if single else statements}
+        return json.dumps(_with_statements(_decoded(data, "policy"), path, statements))
+    step, rest = path[0], path[1:]
+    if isinstance(data, dict):
+        return {
+            name: _with_statements(each, rest, statements) if name == step else each for name, each in data.items()
+        }
+    return [_with_statements(each, rest, statements) if index == step else each for index, each in enumerate(data)]
 
 
 def merged(documents: Sequence[tuple[str, Document]]) -> tuple[Document, list[str]]:

@@ -9,9 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 
 from cado_ops.model import SSM_TAG
 from cado_ops.policy import known
+from cado_ops.policy.branches import possible
 from cado_ops.policy.document import ALLOW, DENY, Document, Statement, Values
 from cado_ops.policy.guards import guards_for, tagging
 from cado_ops.policy.kms_variant import limit_to_variant
@@ -25,6 +27,7 @@ from cado_ops.policy.reach import (
     Ask,
     may_allow,
     names_action,
+    surely_allows,
 )
 from cado_ops.policy.source import unused
 
@@ -158,17 +161,13 @@ def _is_dead_read(work: Work, action: str, statement: Statement) -> bool:
         return False
     if not known.knows_no_resources(action) or not known.is_read_only(action):
         return False
-    return not may_allow(statement, Ask(action, "*", NO_TAGS), work.partition)
+    # On "*" no partition is named.
+    return not may_allow(statement, Ask(action, "*", NO_TAGS), work.places[0].partition)
 
 
 def _is_granted(work: Work, action: str) -> bool:
-    """Whether a statement allows the action on anything, without a condition."""
-    return any(
-        each.statement.effect == ALLOW
-        and not each.statement.conditions
-        and may_allow(each.statement, Ask(action, "*"), work.partition)
-        for each in work.parts
-    )
+    """Whether a statement surely allows the action on anything: what a template fills in may be something else."""
+    return any(surely_allows(each.statement, Ask(action, "*"), work.places[0].partition) for each in work.parts)
 
 
 def _is_of_a_resource(key: str) -> bool:
@@ -181,11 +180,11 @@ def _is_of_a_resource(key: str) -> bool:
 def _create_tags(work: Work, part: Part) -> Iterator[Part]:
     """Any tag but ours, however its case is written: the names of condition keys know no case."""
     statement = part.statement
+    stated = [statement, *work.denies]
     named = [
         each
         for each in TAG_WRITERS
-        if names_action(statement, each)
-        and work.may(statement, tagging(work.place, each, [statement, *work.denies]))
+        if names_action(statement, each) and work.may(statement, partial(tagging, action=each, statements=stated))
     ]
     if not named:
         yield part
@@ -211,8 +210,8 @@ def _kms(work: Work, part: Part) -> Iterator[Part]:
 
 
 def _guard(work: Work) -> None:
-    document = replace(work.old, statements=tuple(part.statement for part in work.parts))
-    for guard in guards_for(document, work.place, work.wish):
+    document = replace(work.old, statements=tuple(possible(part.statement for part in work.parts)))
+    for guard in guards_for(document, work.partitions, work.wish):
         sid = work.sid(replace(guard, sid=""), str(guard.sid))
         work.say(f"{sid}: a Deny for what wildcards, NotAction, NotResource or a template leave open")
         work.parts.append(Part(replace(guard, sid=sid), None))

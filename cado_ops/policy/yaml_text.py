@@ -34,7 +34,8 @@ class ParsedYaml:
     data: Any
     positions: Mapping[Path, Position]
     nodes: Mapping[Path, yaml.Node] = field(repr=False)
-    # How an intrinsic function was written: the short form's tag, by the JSON of the long one.
+    # How an intrinsic function was written: the short form's tag, by the JSON of the long one ("" where it was
+    # written so); and how functions of its name are.
     short: Mapping[str, str] = field(repr=False)
 
 
@@ -98,20 +99,29 @@ class _Reader:
             if key.value in found:
                 raise self.error(key, f"{shown(key.value)} stands twice in the same object")
             found[key.value] = self.value(value, (*path, key.value), above)
+        if is_intrinsic(found):
+            # Written out, and to stay so; where the same stands in the short form as well, it may become that.
+            self.short.setdefault(json.dumps(found), "")
         return found
 
     def intrinsic(self, node: yaml.Node, path: Path, above: tuple[int, ...]) -> Any:
         name = node.tag[1:]
+        full = name if name in _NO_FN else f"Fn::{name}"
+        # What stands in it has the path that it has in the long form.
+        inside = (*path, full)
+        self.nodes[inside], self.positions[inside] = node, self.positions[path]
         if isinstance(node, yaml.ScalarNode):
             value: Any = node.value
             if name == "GetAtt":
                 value = list(node.value.partition(".")[::2])
         elif isinstance(node, yaml.SequenceNode):
-            value = [self.value(each, (*path, index), above) for index, each in enumerate(node.value)]
+            value = [self.value(each, (*inside, index), above) for index, each in enumerate(node.value)]
         else:
-            value = self.mapping(node, path, above)  # type: ignore[arg-type]
-        made = {name if name in _NO_FN else f"Fn::{name}": value}
+            value = self.mapping(node, inside, above)  # type: ignore[arg-type]
+        made = {full: value}
         self.short[json.dumps(made)] = node.tag
+        # A function that is written anew is written as others are.
+        self.short.setdefault(full, node.tag)
         return made
 
     def scalar(self, node: yaml.Node) -> Any:
@@ -259,7 +269,7 @@ class _Short:
 
 
 def _marked(data: Any, short: Mapping[str, str]) -> Any:
-    if is_intrinsic(data) and (tag := short.get(json.dumps(data))):
+    if is_intrinsic(data) and (tag := short.get(json.dumps(data), short.get(next(iter(data)), ""))):
         [(name, value)] = data.items()
         if name == "Fn::GetAtt" and isinstance(value, list) and all(isinstance(each, str) for each in value):
             return _Short(tag, ".".join(value))

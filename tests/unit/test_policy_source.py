@@ -265,17 +265,3 @@ def test_several_policies_as_one() -> None:
     old = policy("C", "2008-10-17", "arn:aws:s3:::${aws:username}")
     document, _ = merged([("One", policy("A")), ("Old", old)])  # type: ignore[list-item]
     assert document.statements[1].resources == Values.of("arn:aws:s3:::${$}{aws:username}")
-
-
-@pytest.mark.parametrize(
-    "slot",
-    [
-        "Policies: !If [C, [{PolicyName: A, PolicyDocument: {Statement: []}}], []]",
-        "Policies: [!If [C, {PolicyName: A, PolicyDocument: {Statement: []}}, !Ref AWS::NoValue]]",
-        "Policies: [{PolicyName: A, PolicyDocument: !If [C, {Statement: []}, {Statement: []}]}]",
-    ],
-)
-def test_policies_that_a_function_decides_on_are_refused_and_not_passed_over(slot: str) -> None:
-    text = f"Resources:\n  R:\n    Type: AWS::IAM::Role\n    Properties:\n      {slot}\n"
-    with pytest.raises(PolicyError, match="decides on deployment"):
-        list(read_policy_file(text, "template.yaml").found)

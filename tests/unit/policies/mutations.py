@@ -391,3 +391,80 @@ def _spoil(data: Any, rng: random.Random, chance: float) -> Any:
             *([rng.choice(ODD)] if rng.random() < chance else []),
         ]
     return data
+
+
+# --- policies for several partitions
+
+# How a policy names its partition: by a function of its template, by a wildcard, or by ARNs of each.
+FORMS = ("sub", "join", "parameter", "star", "wildcard", "two")
+TWO = ("aws", "aws-cn")
+
+
+def in_form(data: Any, form: str) -> Any:
+    """A policy whose ARNs begin with ``arn:aws:``, for several partitions."""
+    if isinstance(data, dict):
+        return {name: in_form(each, form) for name, each in data.items()}
+    if isinstance(data, list):
+        made = [in_form(each, form) for each in data]
+        # Of two, each ARN is a list.
+        return [one for each in made for one in (each if isinstance(each, list) else [each])]
+    if not (isinstance(data, str) and data.startswith("arn:aws:")):
+        return data
+    rest = data.removeprefix("arn:aws:")
+    match form:
+        case "sub":
+            return {"Fn::Sub": f"arn:${{AWS::Partition}}:{rest}"}
+        case "join":
+            return {"Fn::Join": ["", ["arn:", {"Ref": "AWS::Partition"}, f":{rest}"]]}
+        case "parameter":
+            return {"Fn::Sub": f"arn:${{Partition}}:{rest}"}
+        case "two":
+            return [f"arn:{each}:{rest}" for each in TWO]
+    return f"arn:{'*' if form == 'star' else 'aws*'}:{rest}"
+
+
+def partitions_of_form(form: str) -> tuple[str, ...]:
+    return TWO if form == "two" else ("aws", "aws-us-gov", "aws-cn", "aws-iso")
+
+
+def deployed(data: Any, partition: str) -> Any:
+    """What a template's functions make of it there."""
+    if isinstance(data, list):
+        return [deployed(each, partition) for each in data]
+    if not isinstance(data, dict):
+        return data
+    match data:
+        case {"Fn::Sub": str(text)}:
+            return text.replace("${AWS::Partition}", partition).replace("${Partition}", partition)
+        case {"Fn::Join": ["", [*pieces]]}:
+            return "".join(partition if isinstance(each, dict) else each for each in pieces)
+    return {name: deployed(each, partition) for name, each in data.items()}
+
+
+def of_several_partitions(seed: int) -> tuple[Policy, str, str, str]:
+    """A policy that is closed in all of its partitions but one: the policy, its form, the rule, the open one."""
+    rng = random.Random(seed)
+    form = FORMS[seed % len(FORMS)]
+    policy = in_form(tight(), form)
+    within = partitions_of_form(form)
+    open_ = rng.choice(within)
+    action, rule, kinds = rng.choice(
+        [
+            ("ssm:SendCommand", "send-command-untagged", ("ec2:*:*:instance/*", "ssm:*:*:managed-instance/*")),
+            ("ssm:StartSession", "start-session-open", ("ec2:*:*:instance/*", "ssm:*:*:managed-instance/*")),
+            ("ec2:CreateTags", "sets-the-tag", ("ec2:*:*:instance/*",)),
+        ]
+    )
+    wide = rng.choice([action, action.partition(":")[0] + ":*", action[:-2] + "*"])
+    tag = {"ForAnyValue:StringEqualsIgnoreCase": {"aws:TagKeys": SSM_TAG}}
+    add(policy, rng, Action=wide)
+    policy["Statement"].append(
+        {
+            "Sid": "ClosedElsewhere",
+            "Effect": "Deny",
+            "Action": action,
+            "Resource": [f"arn:{name}:{kind}" for name in within if name != open_ for kind in kinds],
+            "Condition": tag if rule == "sets-the-tag" else {"StringNotEquals": {TAG: "True"}},
+        }
+    )
+    return policy, form, rule, open_
