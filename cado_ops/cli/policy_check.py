@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-import shlex
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from cado_ops.arns import parse_account_id, parse_region, split_commas
 from cado_ops.cli.options import POLICY_CHECK_OPTIONS, takes
+from cado_ops.cli.policy_findings import Source, report_of, role_args
 from cado_ops.cli.policy_names import cado_roles_of, kms_variant, role_named
 from cado_ops.cli.session import Session, run
 from cado_ops.cli.world import World
 from cado_ops.errors import AwsError, UsageError
-from cado_ops.model import Cell, Failure, Report, Status
+from cado_ops.model import Cell, Failure, Report
 from cado_ops.policy.lint import lint_role
 from cado_ops.policy.lint_file import lint_file
 from cado_ops.policy.lint_key import Key, account_told_by, lint_key_policy
-from cado_ops.policy.rules import Finding, Fix, Severity, Subject
-from cado_ops.verdict.outcome import status_of
+from cado_ops.policy.rules import Finding, Subject
 
 if TYPE_CHECKING:
     from cado_ops.aws.iam import Iam
@@ -29,7 +27,6 @@ if TYPE_CHECKING:
     from cado_ops.policy.document import Document
 
 File = Annotated[str | None, typer.Argument(metavar="[FILE]", help="JSON or YAML; - is stdin.", show_default=False)]
-Item = dict[str, Any]
 
 
 @takes(POLICY_CHECK_OPTIONS)
@@ -53,16 +50,6 @@ def check(ctx: typer.Context, file: File = None, *, flags: dict[str, Any]) -> in
     return run("policy check", flags, ctx.obj, body)
 
 
-@dataclass(frozen=True)
-class _Source:
-    """What a finding is about. ``args`` are what names it on the command line of what mends it."""
-
-    account: str | None
-    name: str
-    args: tuple[str, ...]
-    role_arn: str | None = None
-
-
 class _Checker:
     def __init__(self, session: Session) -> None:
         self.session = session
@@ -82,11 +69,12 @@ class _Checker:
     def file(self, path: str) -> Report:
         text = self.world.read_file(path, "FILE")
         where = "stdin" if path == "-" else path
-        source = _Source(None, where, () if path == "-" else (path,))
+        named = self.session.given.text("cado-role")
+        source = Source(None, where, () if path == "-" else (path, *(("--cado-role", named) if named else ())))
         found = lint_file(
             text, where, self.platform, self._key_of_file, lambda file: cado_roles_of(self.session, file)
         )
-        return self._report([(source, found)], targets=1)
+        return report_of(self.session, self.kms, [(source, found)], targets=1)
 
     def _key_of_file(self, document: Document) -> Key | None:
         """Whose key a policy in a file is for: what it says itself, or else the Cado role's account."""
@@ -114,7 +102,7 @@ class _Checker:
         iam = Iam(session.connection)
         checked = []
         for account, role in sorted(read.roles.items()):
-            source = _Source(account, role.arn, ("--role", role.arn, *self._role_args()), role.arn)
+            source = Source(account, role.arn, ("--role", role.arn, *role_args(self.session.given)), role.arn)
             findings = self._of_role(role)
             findings += self._same_role(account, role.arn)
             if not session.given.flag("no-simulator"):
@@ -123,8 +111,14 @@ class _Checker:
                 if problem is not None:
                     read.failures.append(problem)
             checked.append((source, findings))
-        return self._report(
-            checked, targets=read.targets, failed=read.failed, failures=read.failures, left_out=len(read.left_out)
+        return report_of(
+            self.session,
+            self.kms,
+            checked,
+            targets=read.targets,
+            failed=read.failed,
+            failures=read.failures,
+            left_out=len(read.left_out),
         )
 
     def _of_role(self, role: RolePolicies) -> list[Finding]:
@@ -203,17 +197,20 @@ class _Checker:
         iam = Iam(session.connection)
         policies, failures = read_key_policies(reader.kms, cells, session.max_concurrency)
         checked = [self._of_key(iam, key, set(seen.accounts.in_scope), reader) for key in policies]
-        return self._report(
+        return report_of(
+            self.session, self.kms,
             checked, targets=seen.targets, failed=seen.failed_cells, failures=[*seen.failures, *failures],
             left_out=len(seen.left_out),
         )  # fmt: skip
 
-    def _key_source(self, key: KeyPolicy, role_arn: str) -> _Source:
+    def _key_source(self, key: KeyPolicy, role_arn: str) -> Source:
         """With what names the same Cado role again: across accounts, it has to be named as grantee."""
         cado_role = self.session.given.text("cado-role")
         across = role_arn.split(":")[4] != key.arn.split(":")[4]
         args = ("--grantee", role_arn) if across else ("--cado-role", cado_role) if cado_role else ()
-        return _Source(key.arn.split(":")[4], key.arn, ("--key", key.arn, *self._role_args(), *args), role_arn)
+        return Source(
+            key.arn.split(":")[4], key.arn, ("--key", key.arn, *role_args(self.session.given), *args), role_arn
+        )
 
     def _cado_role_arn(self) -> str | None:
         """The one ARN in --cado-role."""
@@ -223,7 +220,7 @@ class _Checker:
 
     def _of_key(
         self, iam: Iam, key: KeyPolicy, in_scope: set[str], reader: GrantReader
-    ) -> tuple[_Source, list[Finding]]:
+    ) -> tuple[Source, list[Finding]]:
         from cado_ops.observe.policies import read_role
         from cado_ops.scope import CadoRoles
 
@@ -244,76 +241,6 @@ class _Checker:
         subject = Subject((key.document,), live_partition=partition, **self.platform)
         asked = Key(account, role_arn, documents, reader.operator_if_known(account), key.arn)
         return self._key_source(key, role_arn), lint_key_policy(subject, asked)
-
-    # --- the answer
-
-    def _role_args(self) -> tuple[str, ...]:
-        name = self.session.given.text("role-name")
-        external = self.session.given.text("external-id")
-        profile = self.session.given.text("profile")
-        args: list[str] = ["--profile", profile] if profile else []
-        args += ["--role-name", name] if name else []
-        for arn in self.session.given.merged("role-arn").value or []:
-            args += ["--role-arn", arn]
-        return tuple(args + (["--external-id", external] if external else []))
-
-    def _report(
-        self,
-        checked: Iterable[tuple[_Source, list[Finding]]],
-        *,
-        targets: int,
-        failed: int = 0,
-        failures: Iterable[Failure] = (),
-        left_out: int = 0,
-    ) -> Report:
-        checked, failures = list(checked), list(failures)
-        items = [self._item(source, finding) for source, findings in checked for finding in findings]
-        counts = {str(each): sum(item["severity"] == each for item in items) for each in Severity}
-        status = status_of(["listed"] * len(checked), failures, targets=targets, targets_failed=failed)
-        if status is Status.SUCCESS and counts["error"]:
-            status = Status.PARTIAL
-        if not items and not failures:
-            self.session.remark("nothing is wrong with it, by these rules")
-        return Report(
-            "policy check",
-            status,
-            caller=self.session.caller,
-            summary={"targets": targets, "targets_failed": failed, "targets_left_out": left_out,
-                     "checked": len(checked), **counts},
-            items=items,
-            failures=failures,
-        )  # fmt: skip
-
-    def _item(self, source: _Source, finding: Finding) -> Item:
-        return {
-            "account": source.account,
-            "source": source.name,
-            "rule": finding.rule,
-            "severity": str(finding.severity),
-            "statement": finding.statement,
-            "message": finding.message,
-            "fix": self._fix(source, finding),
-        }
-
-    def _fix(self, source: _Source, finding: Finding) -> str | None:
-        """A command line that can be pasted; None where no command mends it."""
-        made: dict[Fix, Callable[[], tuple[str, ...] | None]] = {
-            Fix.TIGHTEN: lambda: (
-                ("policy", "tighten", *source.args) if source.args and "--key" not in source.args else None
-            ),
-            Fix.SHOW_TAGGED: lambda: ("policy", "show", "ssm-tagged"),
-            Fix.SHOW_KMS: lambda: self._show_kms(source),
-            Fix.GRANT: lambda: ("kms", "grant", *source.args) if "--key" in source.args else None,
-            Fix.NONE: lambda: None,
-        }
-        words = finding.command if finding.command is not None else made[finding.fix]()
-        return shlex.join(("cado-ops", *words)) if words else None
-
-    def _show_kms(self, source: _Source) -> tuple[str, ...] | None:
-        name = f"kms-{self.kms or 'withheld'}"
-        if "--key" in source.args:
-            return ("policy", "show", name, "--key", source.name)
-        return ("policy", "show", name, "--cado-role", source.role_arn) if source.role_arn else None
 
 
 def _with_id(failed: Failure, what: str) -> Failure:

@@ -35,7 +35,7 @@ class ParsedYaml:
     positions: Mapping[Path, Position]
     nodes: Mapping[Path, yaml.Node] = field(repr=False)
     # How an intrinsic function was written: the short form's tag, by the JSON of the long one ("" where it was
-    # written so); and how functions of its name are.
+    # written so).
     short: Mapping[str, str] = field(repr=False)
 
 
@@ -57,6 +57,9 @@ def parse_yaml(text: str, where: str) -> ParsedYaml:
         raise PolicyError(f"{where}: {len(documents)} YAML documents, where one was expected")
     reader = _Reader(where)
     data = reader.value(documents[0], (), ())
+    if any(reader.short.values()):
+        # Who writes functions in the short form wants those that are added so too.
+        reader.short.setdefault("Fn::Sub", "!Sub")
     return ParsedYaml(text, data, reader.positions, reader.nodes, reader.short)
 
 
@@ -120,8 +123,6 @@ class _Reader:
             value = self.mapping(node, inside, above)  # type: ignore[arg-type]
         made = {full: value}
         self.short[json.dumps(made)] = node.tag
-        # A function that is written anew is written as others are.
-        self.short.setdefault(full, node.tag)
         return made
 
     def scalar(self, node: yaml.Node) -> Any:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from tests.functional.conftest import EU, HOME, IN_PROD, PROD, RESEARCH, ROLE, STAGING, Cli
+from tests.functional.test_policy_tighten import TEMPLATE
 
 POLICIES = Path(__file__).resolve().parents[1] / "unit" / "policies"
 CADO = f"arn:aws:iam::{PROD}:role/CadoResponseRole"
@@ -278,3 +279,18 @@ def test_a_table_shows_message_and_fix(cli: Cli) -> None:
     assert result.code == 3
     assert "fix: cado-ops policy tighten" in result.out
     assert "ssm:SendCommand is allowed on instances without CadoResponseSSMEnabled=True" in result.out
+
+
+def test_of_a_template_each_finding_names_its_branch(cli: Cli, tmp_path: Path) -> None:
+    path = tmp_path / "template.yaml"
+    path.write_text(TEMPLATE)
+    result = cli.json("policy", "check", str(path))
+    assert result.code == 3
+    [item] = rules(result)["send-command-untagged"]
+    assert item["message"].startswith("line 12: if Wide: ssm:SendCommand is allowed on instances without")
+    assert item["statement"] == "Cado.Policies[0].statement 1 (Send)"
+    assert item["fix"] == f"cado-ops policy tighten {path}"
+    assert "sets-the-tag" not in rules(result), "that is the operator's business"
+    assert "left alone: Operator" in result.err
+    named = rules(cli.json("policy", "check", str(path), "--cado-role", "Operator"))
+    assert named["sets-the-tag"][0]["fix"] == f"cado-ops policy tighten {path} --cado-role Operator"

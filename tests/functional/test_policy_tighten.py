@@ -13,6 +13,34 @@ from tests.functional.conftest import EU, HOME, PROD, RESEARCH, ROLE, STAGING, C
 POLICIES = Path(__file__).resolve().parents[1] / "unit" / "policies"
 STAGING_CADO = f"arn:aws:iam::{STAGING}:role/StackSet-Cado-CadoResponseRole-1A2B3C"
 TAG = "ssm:resourceTag/CadoResponseSSMEnabled"
+TEMPLATE = """\
+Resources:
+  Cado:
+    Type: AWS::IAM::Role
+    Properties:
+      Policies:
+      - !If
+        - Wide
+        - PolicyName: Triage  # everything
+          PolicyDocument:
+            Version: '2012-10-17'
+            Statement:
+            - {Sid: Send, Effect: Allow, Action: ssm:SendCommand, Resource: '*'}
+        - !Ref AWS::NoValue
+  Operator:
+    Type: AWS::IAM::Role
+    Properties:
+      RoleName: CadoOperator
+      Policies:
+      - PolicyName: Tags
+        PolicyDocument:
+          Version: '2012-10-17'
+          Statement:
+          - Effect: Allow
+            Action: ec2:CreateTags
+            Resource: '*'
+            Condition: {ForAllValues:StringEquals: {aws:TagKeys: CadoResponseSSMEnabled}}
+"""
 
 
 def test_json_in_json_out_and_the_difference_on_stderr(cli: Cli, sandbox: Any) -> None:
@@ -135,3 +163,33 @@ def test_a_role_that_cannot_be_read_fails(cli: Cli, argv: tuple[str, ...]) -> No
     result = cli("policy", "tighten", "--role", "CadoResponseRole", *argv)
     assert (result.code, result.out) == (1, "")
     assert argv[1] in result.err
+
+
+def test_of_a_template_the_cado_role_alone(cli: Cli) -> None:
+    result = cli("policy", "tighten", "-", stdin=TEMPLATE)
+    assert result.code == 0, result.err
+    head, tail = TEMPLATE.split("            - {Sid: Send")
+    assert result.out.startswith(head), "what is not changed stays to the letter"
+    assert result.out.endswith(tail.partition("\n")[2]), "the operator's role too"
+    assert "Resource: !Sub" in result.out
+    assert "${AWS::Partition}:ec2:*:*:instance/*" in result.out
+    assert "left alone: Operator: it sets this program's tags" in result.err
+    again = cli("policy", "tighten", "-", stdin=result.out)
+    assert again.out == result.out
+    named = cli("policy", "tighten", "-", "--cado-role", "CadoOperator", stdin=TEMPLATE)
+    assert "Sid: Send, Effect: Allow" in named.out
+    assert "aws:TagKeys: CadoResponseSSMEnabled\n" in named.out
+    assert "left alone: Cado: not the role that was named" in named.err
+
+
+@pytest.mark.parametrize(
+    ("argv", "text", "hint"),
+    [
+        (("--cado-role", "Nobody"), TEMPLATE, "It has Cado, Operator"),
+        ((), "Resources:\n" + TEMPLATE[TEMPLATE.index("  Operator") :], "--cado-role with its name"),
+    ],
+)
+def test_a_template_without_the_role_is_wrong_usage(cli: Cli, argv: tuple[str, ...], text: str, hint: str) -> None:
+    result = cli("policy", "tighten", "-", *argv, stdin=text)
+    assert (result.code, result.out) == (2, "")
+    assert hint in result.err

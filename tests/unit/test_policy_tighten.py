@@ -210,6 +210,28 @@ def test_repairs_are_listed_and_not_made_twice() -> None:
 
 
 @pytest.mark.parametrize(
+    ("more", "is_certain"),
+    [
+        (allow("ssm:Describe*"), True),
+        (allow({"Ref": "Action"}), False),
+        (allow(["s3:GetObject", {"Fn::If": ["C", "ssm:*", "s3:*"]}]), False),
+        (allow("ssm:*", {"Ref": "Where"}), False),
+        (allow("ssm:*", {"Fn::Sub": "${Where}"}), False),
+        (allow("ssm:*", ["*", {"Ref": "Where"}]), True),
+        ({"Fn::If": ["C", allow("ssm:*"), {"Ref": "AWS::NoValue"}]}, False),
+        ({**allow("ssm:*"), "Effect": {"Ref": "Effect"}}, False),
+        ({"Effect": "Allow", "NotAction": [{"Ref": "No"}], "Resource": "*"}, False),
+        ({"Effect": "Allow", "NotAction": "iam:*", "Resource": "*"}, True),
+        (allow("ssm:*", Condition={"Bool": {"aws:ViaAWSService": "false"}}), False),
+    ],
+)
+def test_what_a_template_fills_in_is_no_certain_grant(more: Any, is_certain: bool) -> None:
+    """A repair is left out where the action is granted elsewhere, and what is not known grants nothing."""
+    result = made(allow("ssm:DescribeInstanceInformation", INSTANCES, Sid="A"), more)
+    assert result.repairs == (() if is_certain else ("ssm:DescribeInstanceInformation",))
+
+
+@pytest.mark.parametrize(
     "name", ["cross-account.yaml", "acquisition.yaml", "documented-wide.json", "documented-tagged.json"]
 )
 def test_policies_like_the_vendors(name: str) -> None:
