@@ -17,7 +17,8 @@ from cado_ops.policy.parts import Wish
 from cado_ops.policy.rules import Finding, Severity
 from cado_ops.policy.source import PolicyFile, read_policy_file
 from cado_ops.policy.tighten import tighten
-from tests.unit.policies.mutations import deployed
+from cado_ops.policy.yaml_text import write_yaml
+from tests.unit.policies.mutations import deployed, templated
 from tests.unit.policies.requests import asked, decision
 
 TAG = "ssm:resourceTag/CadoResponseSSMEnabled"
@@ -66,10 +67,10 @@ def read(*resources: str) -> PolicyFile:
     return read_policy_file(PREAMBLE + "".join(resources), "template.yaml")
 
 
-def check(file: PolicyFile, *named: str) -> dict[str, list[Finding]]:
+def check(file: PolicyFile, *named: str, **about: Any) -> dict[str, list[Finding]]:
     roles, _ = cado_roles(file.holders(), named, file.default_partitions)
     found: dict[str, list[Finding]] = {}
-    for each in lint_roles(file, roles, {}):
+    for each in lint_roles(file, roles, about):
         # Behind the line, where there is one.
         message = re.sub(r"^line \d+: ", "", each.message)
         found.setdefault(each.rule, []).append(replace(each, message=message))
@@ -311,3 +312,20 @@ def test_templates_in_json() -> None:
     file = read_policy_file(json.dumps(template), "template.json")
     assert check(file)["start-session-open"][0].message.startswith("if C: ")
     assert errors(tightened(file)) == set()
+
+
+@pytest.mark.parametrize("chunk", range(4))
+def test_planted_faults_in_a_branch_are_found_there_and_ended(chunk: int) -> None:
+    for seed in range(chunk, 60, 4):
+        template, faults, branch = templated(seed)
+        text = write_yaml(template) if seed % 3 else json.dumps(template)
+        file = read_policy_file(text, "template")
+        found = check(file, "Cado", platform_region="eu-west-1", platform_org="o-ours000001")
+        for fault in faults:
+            if fault.rules == ("partition",):
+                continue  # in this form there is but one
+            told = [each.message for rule in fault.rules for each in found.get(rule, ())]
+            assert any(each.startswith(f"{branch}: ") for each in told), (seed, fault.rules, told)
+        once = tightened(file, "Cado")
+        assert errors(once, "Cado") == set(), seed
+        assert tightened(once, "Cado").text == once.text, seed

@@ -468,3 +468,55 @@ def of_several_partitions(seed: int) -> tuple[Policy, str, str, str]:
         }
     )
     return policy, form, rule, open_
+
+
+# --- templates
+
+
+def templated(seed: int) -> tuple[Any, list[Fault], str]:
+    """A template with planted faults in one branch of a condition, the faults, and that branch in words."""
+    policy, faults, partition = planted(seed)
+    rng = random.Random(seed)
+    policy = in_form(json.loads(json.dumps(policy).replace(f'"arn:{partition}:', '"arn:aws:')), "sub")
+    holds = rng.random() < 0.5
+    fine = in_form(tight(), "sub")
+
+    def either(faulty: Any, sound: Any) -> Any:
+        return {"Fn::If": ["Wide", *((faulty, sound) if holds else (sound, faulty))]}
+
+    def inline(document: Any) -> Any:
+        return {"PolicyName": "Cado", "PolicyDocument": document}
+
+    role: dict[str, Any] = {"RoleName": "CadoResponseRole"}
+    resources: dict[str, Any] = {"Cado": {"Type": "AWS::IAM::Role", "Properties": role}}
+    match rng.randrange(6):
+        case 0:
+            role["Policies"] = either([inline(policy)], [inline(fine)])
+        case 1:
+            role["Policies"] = [either(inline(policy), inline(fine))]
+        case 2:
+            role["Policies"] = [inline(either(policy, fine))]
+        case 3:
+            statements = either(policy["Statement"], fine["Statement"])
+            role["Policies"] = [inline({"Version": "2012-10-17", "Statement": statements})]
+        case 4:
+            role["ManagedPolicyArns"] = [either({"Ref": "Faulty"}, {"Ref": "Sound"})]
+            for name, document in (("Faulty", policy), ("Sound", fine)):
+                resources[name] = {"Type": "AWS::IAM::ManagedPolicy", "Properties": {"PolicyDocument": document}}
+        case _:
+            for name, document in (("Faulty", policy), ("Sound", fine)):
+                resources[name] = {
+                    "Type": "AWS::IAM::Policy",
+                    "Properties": {
+                        "PolicyName": name,
+                        "PolicyDocument": document,
+                        "Roles": either(
+                            *(
+                                ([{"Ref": "Cado"}], ["Other"])
+                                if name == "Faulty"
+                                else (["Other"], [{"Ref": "Cado"}])
+                            )
+                        ),
+                    },
+                }
+    return {"Resources": resources}, faults, "if Wide" if holds else "unless Wide"
