@@ -21,6 +21,7 @@ from cado_ops.cli.world import World
 from cado_ops.errors import AwsError, UsageError
 from cado_ops.model import Report, Status
 from cado_ops.policy.document import Document, Statement, Values
+from cado_ops.policy.holders import Holder
 from cado_ops.policy.library import RUN_DOCUMENTS, SESSION_DOCUMENTS
 from cado_ops.policy.lint import lint_role
 from cado_ops.policy.lint_file import lint_roles
@@ -30,6 +31,7 @@ from cado_ops.policy.parts import Wish
 from cado_ops.policy.render import FORMATS, Kind, Rendering, as_cloudformation, as_json, as_terraform
 from cado_ops.policy.rules import Subject
 from cado_ops.policy.source import PolicyFile, merged, read_policy_file
+from cado_ops.policy.template import Found
 from cado_ops.policy.tighten import Tightened
 from cado_ops.policy.tighten import tighten as tightened
 
@@ -69,7 +71,9 @@ def tighten(ctx: typer.Context, file: File = None, *, flags: dict[str, Any]) -> 
         if file is None:
             wish = replace(wish, partition=source.where.split(":")[1])
         wish = replace(wish, default=source.default_partitions)
-        results = {found.path: tightened(found.document, wish) for found in meant}
+        results = {
+            each.path: tightened(each.document, replace(wish, beside=_beside(each, meant, roles))) for each in meant
+        }
         text = source.with_statements({path: result.items for path, result in results.items()})
         made = text if form is None else _rendered(form, source, results)
         if flags["out"] is None:
@@ -87,6 +91,12 @@ def tighten(ctx: typer.Context, file: File = None, *, flags: dict[str, Any]) -> 
 
     # What is on stdout is the document, and no report.
     return run("policy tighten", flags | {"output": "table"}, replace(world, stdout=io.StringIO()), body)
+
+
+def _beside(policy: Found, meant: Iterable[Found], roles: Iterable[Holder]) -> tuple[Document, ...]:
+    """The other policies of the roles that have this one."""
+    owners = {owner for role in roles if policy.owner in role.owners for owner in role.owners}
+    return tuple(each.document for each in meant if each.owner in owners and each != policy)
 
 
 def _wish(session: Session) -> Wish:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Iterator
 from typing import Any
@@ -35,17 +36,25 @@ def narrowest(value: Value, partition: str) -> str | None:
 def options(values: Values | None) -> Iterator[Value]:
     """What values may be once a template is deployed: of a Fn::If, both branches."""
     for value in values or ():
-        data = value.data if isinstance(value, Intrinsic) else None
-        if isinstance(data, dict) and is_if(data):
-            for branch in data["Fn::If"][1:]:
-                inner = branch if isinstance(branch, list) else [branch]
-                if all(isinstance(each, str) or is_intrinsic(each) for each in inner):
-                    made = [Intrinsic.of(each) if isinstance(each, dict) else str(each) for each in inner]
-                    yield from options(Values(tuple(each for each in made if each != NO_VALUE)))
-                else:
-                    yield value
+        if isinstance(value, Intrinsic):
+            yield from _of_if(value)
         else:
             yield value
+
+
+@functools.lru_cache(maxsize=4096)
+def _of_if(value: Intrinsic) -> tuple[Value, ...]:
+    data = value.data
+    if not is_if(data):
+        return (value,)
+    found: list[Value] = []
+    for branch in data["Fn::If"][1:]:
+        for each in branch if isinstance(branch, list) else [branch]:
+            if not isinstance(each, str) and not is_intrinsic(each):
+                return (value,)
+            made = each if isinstance(each, str) else Intrinsic.of(each)
+            found += options(Values((made,))) if made != NO_VALUE else ()
+    return tuple(found)
 
 
 def text_of(value: Value) -> str | None:
@@ -53,6 +62,7 @@ def text_of(value: Value) -> str | None:
     return _sub_text(value) if isinstance(value, Intrinsic) else value
 
 
+@functools.lru_cache(maxsize=4096)
 def _sub_text(value: Intrinsic) -> str | None:
     """What a function makes, with ``${…}`` for what only the deployment knows; None where nothing is known.
 

@@ -62,7 +62,7 @@ def guards_for(document: Document, partitions: Partitions, wish: Wish) -> Iterat
                 sid=f"Deny{word}WithOtherDocuments",
                 effect=DENY,
                 actions=Values.of(action),
-                not_resources=Values.of(*_with_documents(document, partitions, action, names)),
+                not_resources=Values.of(*_with_documents([document, *wish.beside], partitions, action, names)),
             )
     writers = [each for each in TAG_WRITERS if any(taggers(documents, place, each) for place in places)]
     if writers:
@@ -136,7 +136,7 @@ def taggers(documents: Iterable[Document], place: Place, action: str) -> list[St
 
 
 def _with_documents(
-    document: Document, partitions: Partitions, action: str, names: Iterable[str]
+    documents: Iterable[Document], partitions: Partitions, action: str, names: Iterable[str]
 ) -> Iterable[Value]:
     """All that the action may have as a resource, but documents that nobody named."""
     arns = partitions.arns
@@ -144,7 +144,12 @@ def _with_documents(
         [
             *arns(lambda place: place.targets),
             *arns(lambda place: map(place.document, names)),
-            *(each for place in partitions.places for each in _named_documents(document, action, place)),
+            *(
+                each
+                for document in documents
+                for place in partitions.places
+                for each in _named_documents(document, action, place)
+            ),
             *arns(lambda place: _besides(action, place.partition)),
         ]
     )

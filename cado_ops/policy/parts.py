@@ -24,6 +24,7 @@ class Wish:
     """What is asked for. ``kms``: a variant's name; None leaves KMS alone.
 
     ``partition`` is the account's, where there is one; None: the policy's, or ``default`` where that names none.
+    ``beside`` are other policies of the same role: what they name, a Deny in this one must not close.
     ``strict``: nothing at all may be allowed that was not, read-only actions included.
     """
 
@@ -34,6 +35,7 @@ class Wish:
     strict: bool = False
     partition: str | None = None
     default: Partitions | None = None
+    beside: tuple[Document, ...] = ()
 
 
 @dataclass(frozen=True)

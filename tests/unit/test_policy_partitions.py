@@ -28,7 +28,7 @@ from tests.unit.policies.requests import asked, decision
 
 TAG = "ssm:resourceTag/CadoResponseSSMEnabled"
 SUB = {"Fn::Sub": "arn:${AWS::Partition}:ec2:*:*:instance/*"}
-SEEDS = 120
+SEEDS = 36
 
 
 def read(policy: Any) -> Document:
@@ -57,9 +57,9 @@ def errors(document: Document) -> list[str]:
 
 
 def nobody_may_do_more(before: Document, after: Document, repairs: tuple[str, ...], form: str, seed: int) -> None:
-    for partition in partitions_of_form(form):
+    for partition in random.Random(seed).sample(partitions_of_form(form), 2):
         was, now = (read(deployed(each.as_json(), partition)) for each in (before, after))
-        for request in random.Random(seed).sample(list(asked(partition)), 30):
+        for request in random.Random(seed).sample(list(asked(partition)), 20):
             if decision(now, request, partition) is not Decision.DENY:
                 before_ = decision(was, request, partition)
                 assert before_ is Decision.ALLOW or request[0] in repairs, (seed, form, partition, request)
@@ -79,9 +79,7 @@ def test_what_is_open_in_one_partition_is_found_and_closed(chunk: int) -> None:
         before = read(made)
         found = [each for each in findings(before) if each.rule == rule]
         assert found, (seed, form, rule, open_)
-        if len(partitions_of_form(form)) > 1 and not found[0].message.startswith("in "):
-            raise AssertionError((seed, found))
-        # Partitions that nothing tells apart are judged as one: the open one may be told by another's name.
+        assert found[0].message.startswith(f"in {open_}: "), (seed, found)
         result = tighten(before)
         assert errors(result.document) == [], (seed, form)
         assert tighten(result.document).document == result.document, (seed, form)
