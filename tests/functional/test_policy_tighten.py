@@ -196,8 +196,9 @@ def test_a_template_without_the_role_is_wrong_usage(cli: Cli, argv: tuple[str, .
 
 
 def test_a_deny_leaves_what_the_roles_other_policies_name(cli: Cli) -> None:
-    wide, own = ({"Effect": "Allow", "Action": "ssm:*", "Resource": "*"},
-                 {"Effect": "Allow", "Action": "ssm:SendCommand", "Resource": "arn:aws:ssm:*:*:document/Ours"})  # fmt: skip
+    ours = "arn:aws:ssm:*:*:document/Ours"
+    wide = {"Effect": "Allow", "Action": "ssm:*", "Resource": "*"}
+    own = {"Effect": "Allow", "Action": "ssm:SendCommand", "Resource": ours}
     policies = [
         {"PolicyName": name, "PolicyDocument": {"Version": "2012-10-17", "Statement": [statement]}}
         for name, statement in (("Wide", wide), ("Own", own))
@@ -206,5 +207,5 @@ def test_a_deny_leaves_what_the_roles_other_policies_name(cli: Cli) -> None:
     result = cli("policy", "tighten", "-", stdin=json.dumps(template))
     made = json.loads(result.out)["Resources"]["Cado"]["Properties"]["Policies"]
     by_sid = {each.get("Sid"): each for each in made[0]["PolicyDocument"]["Statement"]}
-    assert "arn:aws:ssm:*:*:document/Ours" in by_sid["DenySendCommandWithOtherDocuments"]["NotResource"]
+    assert ours in by_sid["DenySendCommandWithOtherDocuments"]["NotResource"]
     assert cli("policy", "tighten", "-", stdin=result.out).out == result.out
