@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
 from cado_ops.policy.holders import Held, Holder, Piece
 from cado_ops.policy.lint import lint_reach
@@ -26,11 +27,13 @@ _ATTACHED = {
 def lint_holder(holder: Holder, subject: Subject) -> Iterator[Finding]:
     """``subject`` says what is known besides, and has no documents. What some branches alone have says in which."""
     ways: dict[Finding, list[Way]] = {}
-    seen: dict[tuple[Piece, ...], list[Finding]] = {}
+    seen: dict[Any, list[Finding]] = {}
     for held in holder.held:
-        if held.pieces not in seen:
-            seen[held.pieces] = list(_found(held, subject))
-        for each in dict.fromkeys((*seen[held.pieces], *_unread(held))):
+        # With the places: statements that say the same are equal wherever they stand.
+        key = tuple((piece, tuple(one.place for one in piece.document.statements)) for piece in held.pieces)
+        if key not in seen:
+            seen[key] = list(_found(held, subject))
+        for each in dict.fromkeys((*seen[key], *_unread(held))):
             ways.setdefault(each, []).append(held.way)
     everywhere = [held.way for held in holder.held]
     for each, these in ways.items():

@@ -314,6 +314,18 @@ def test_templates_in_json() -> None:
     assert errors(tightened(file)) == set()
 
 
+def test_statements_that_say_the_same_are_told_apart() -> None:
+    same = (
+        f"!If [{name}, {allow('ssm:StartSession')}, !Ref AWS::NoValue]" for name in ("WithKeys", "WithSessions")
+    )
+    found = check(read(role("R", f"Policies: [{inline(SEND, *same)}]")))["start-session-open"]
+    told = [(each.statement, each.message.partition(":")[0]) for each in found]
+    assert told == [
+        ("R.Policies[0].statement 2 (S)", "if WithKeys"),
+        ("R.Policies[0].statement 3 (S)", "if WithSessions"),
+    ]
+
+
 @pytest.mark.parametrize("chunk", range(4))
 def test_planted_faults_in_a_branch_are_found_there_and_ended(chunk: int) -> None:
     for seed in range(chunk, 60, 4):
