@@ -158,11 +158,62 @@ class ResourceRef:
 
 @dataclass(frozen=True, slots=True)
 class Volume:
-    """One EBS volume or snapshot: what encrypts it (a key's ARN), or None. ``instances`` it is attached to."""
+    """One EBS volume or snapshot: what encrypts it (a key's ARN), or None. ``instances`` it is attached to.
+
+    ``size`` is in GiB, ``state`` that of a volume (``in-use``); None where it was not told.
+    """
 
     id: str
     key_arn: str | None
     instances: tuple[str, ...] = ()
+    size: int | None = None
+    state: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class BlockDevice:
+    """One EBS volume as an instance has it. ``delete_on_termination``: it ends with the instance."""
+
+    device: str
+    volume_id: str
+    delete_on_termination: bool
+
+
+@dataclass(frozen=True, slots=True)
+class InstanceDetail:
+    """What more DescribeInstances tells of an instance, for those who ask whether Cado can acquire it.
+
+    ``lifecycle`` is ``spot``, ``scheduled``, ``capacity-block`` or None (on demand). ``root_device_type`` is
+    ``ebs`` or ``instance-store``. ``devices`` are its EBS volumes; instance store volumes stand nowhere but in
+    the instance's type. ``managed_by`` is the service that operates it, or that put its tag on it.
+    """
+
+    instance_type: str
+    root_device_type: str = "ebs"
+    devices: tuple[BlockDevice, ...] = ()
+    lifecycle: str | None = None
+    instance_profile: str | None = None
+    auto_scaling_group: str | None = None
+    managed_by: str | None = None
+    private_ip: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ManagedNode:
+    """One node of Systems Manager. ``node_id`` is an instance's (i-…), or mi-… of a node that an activation made.
+
+    ``ping_status`` is Online, ConnectionLost or Inactive; ``resource_type`` EC2Instance or ManagedInstance.
+    """
+
+    node_id: str
+    ping_status: str
+    last_ping: datetime | None = None
+    agent_version: str | None = None
+    latest_version: bool | None = None
+    platform_type: str | None = None
+    resource_type: str | None = None
+    source_id: str | None = None
+    ip_address: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,6 +222,7 @@ class Instance:
 
     ``tags`` holds only the tags that matter here: keys equal to the SSM tag's whatever their case, and claims.
     ``tag_count`` counts all user tags (keys that begin with ``aws:`` do not count, as in EC2's quota).
+    ``detail`` is there where it was asked for.
     """
 
     account: str
@@ -181,6 +233,7 @@ class Instance:
     tags: Mapping[str, str]
     tag_count: int
     platform: str = "linux"
+    detail: InstanceDetail | None = None
 
 
 class Owner(StrEnum):

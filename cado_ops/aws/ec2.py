@@ -1,4 +1,4 @@
-"""EC2: regions, instances, tags."""
+"""EC2: regions, instances, disks, tags."""
 
 from __future__ import annotations
 
@@ -9,12 +9,28 @@ from typing import Any
 from cado_ops.aws.connection import Connection, understanding
 from cado_ops.errors import AwsError
 from cado_ops.filters import Filter
-from cado_ops.model import CLAIM_PREFIX, SSM_TAG, Cell, Instance, Volume
+from cado_ops.model import CLAIM_PREFIX, SSM_TAG, BlockDevice, Cell, Instance, InstanceDetail, Volume
 
 # DescribeInstances, EC2 API reference: MaxResults 5 to 1,000, and at most 200 filter values a call, all filters
 # together.
 PAGE = 1000
 FILTER_VALUES = 200
+# DescribeInstanceTypes, EC2 API reference: MaxResults 5 to 100.
+TYPES_A_PAGE = 100
+# What the services that run instances write on them ("Tag your Amazon EKS resources" in its guide, and
+# the like in those of the others): a key or its beginning, and the service.
+_TAGS_OF_SERVICES = (
+    ("aws:eks:cluster-name", "EKS"),
+    ("eks:cluster-name", "EKS"),
+    ("kubernetes.io/cluster/", "Kubernetes"),
+    ("aws:elasticmapreduce:", "EMR"),
+    ("elasticbeanstalk:", "Elastic Beanstalk"),
+    ("AmazonECSManaged", "ECS"),
+    ("aws:ecs:", "ECS"),
+    ("aws:batch:", "AWS Batch"),
+    ("AWSBatch", "AWS Batch"),
+    ("aws:cloud9:", "Cloud9"),
+)
 
 _NAMED_IDS = re.compile(r"The instance IDs? '([^']*)' do(?:es)? not exist")
 _ID = re.compile(r"i-[0-9a-f]+")
@@ -32,14 +48,21 @@ class Ec2:
         with understanding("DescribeRegions"):
             return sorted(region["RegionName"] for region in answer["Regions"])
 
-    def instances(self, cell: Cell, filters: Sequence[Filter]) -> Iterator[Instance]:
-        """Instances that match all filters. Ids are asked for as a filter: an unknown id then matches nothing."""
+    def instances(self, cell: Cell, filters: Sequence[Filter], *, detailed: bool = False) -> Iterator[Instance]:
+        """Instances that match all filters. Ids are asked for as a filter: an unknown id then matches nothing.
+
+        Their detail costs no call, only memory: a fleet of thousands is read without.
+        """
         parameters: dict[str, Any] = {"MaxResults": PAGE}
         if filters:
             parameters["Filters"] = [{"Name": f.name, "Values": list(f.values)} for f in filters]
         for page in self._pages(cell, "DescribeInstances", parameters, "Reservations"):
             with understanding("DescribeInstances"):
-                instances = [_instance(cell, each) for reservation in page for each in reservation["Instances"]]
+                instances = [
+                    _instance(cell, each, detailed=detailed)
+                    for reservation in page
+                    for each in reservation["Instances"]
+                ]
             yield from instances
             # A parsed page is tens of megabytes: it must be gone before the next one is read.
             page.clear()
@@ -53,6 +76,8 @@ class Ec2:
                         volume["VolumeId"],
                         _key_arn(volume),
                         tuple(each["InstanceId"] for each in volume.get("Attachments", ()) if "InstanceId" in each),
+                        volume.get("Size"),
+                        volume.get("State"),
                     )
                     for volume in page
                 ]
@@ -62,6 +87,21 @@ class Ec2:
         for page in self._disks(cell, "DescribeSnapshots", asked, "Snapshots"):
             with understanding("DescribeSnapshots"):
                 yield from [Volume(snapshot["SnapshotId"], _key_arn(snapshot)) for snapshot in page]
+
+    def instance_stores(self, cell: Cell, types: Sequence[str]) -> dict[str, int]:
+        """The GB of instance store that each instance type has, 0 for none; a type unknown there is absent."""
+        found: dict[str, int] = {}
+        for start in range(0, len(types), FILTER_VALUES):
+            parameters = {
+                "MaxResults": TYPES_A_PAGE,
+                "Filters": [{"Name": "instance-type", "Values": list(types[start : start + FILTER_VALUES])}],
+            }
+            for page in self._pages(cell, "DescribeInstanceTypes", parameters, "InstanceTypes"):
+                with understanding("DescribeInstanceTypes"):
+                    for each in page:
+                        stored = each.get("InstanceStorageInfo", {}) if each["InstanceStorageSupported"] else {}
+                        found[each["InstanceType"]] = stored.get("TotalSizeInGB", 0)
+        return found
 
     def probe(self, cell: Cell) -> bool:
         """Asks for the least that shows that instances may be read in ``cell``; True, or AwsError."""
@@ -144,7 +184,7 @@ def _key_arn(disk: Mapping[str, Any]) -> str | None:
     return arn
 
 
-def _instance(cell: Cell, described: Mapping[str, Any]) -> Instance:
+def _instance(cell: Cell, described: Mapping[str, Any], *, detailed: bool) -> Instance:
     tags = {tag["Key"]: tag["Value"] for tag in described.get("Tags", ())}
     ours = {
         key: value for key, value in tags.items() if key.lower() == SSM_TAG.lower() or key.startswith(CLAIM_PREFIX)
@@ -158,4 +198,31 @@ def _instance(cell: Cell, described: Mapping[str, Any]) -> Instance:
         tags=ours,
         tag_count=sum(not key.startswith("aws:") for key in tags),
         platform=described.get("Platform") or "linux",
+        detail=_detail(described, tags) if detailed else None,
     )
+
+
+def _detail(described: Mapping[str, Any], tags: Mapping[str, str]) -> InstanceDetail:
+    return InstanceDetail(
+        instance_type=described["InstanceType"],
+        root_device_type=described.get("RootDeviceType") or "ebs",
+        devices=tuple(
+            BlockDevice(each["DeviceName"], each["Ebs"]["VolumeId"], bool(each["Ebs"].get("DeleteOnTermination")))
+            for each in described.get("BlockDeviceMappings", ())
+            if "Ebs" in each
+        ),
+        lifecycle=described.get("InstanceLifecycle"),
+        instance_profile=(described.get("IamInstanceProfile") or {}).get("Arn"),
+        auto_scaling_group=tags.get("aws:autoscaling:groupName"),
+        managed_by=_managed_by(described, tags),
+        private_ip=described.get("PrivateIpAddress"),
+    )
+
+
+def _managed_by(described: Mapping[str, Any], tags: Mapping[str, str]) -> str | None:
+    operator = described.get("Operator") or {}
+    if operator.get("Managed"):
+        # "Amazon EC2 managed instances", EC2 User Guide: only that service may change or end it.
+        principal: str = operator.get("Principal") or "a service"
+        return principal
+    return next((name for key, name in _TAGS_OF_SERVICES if any(tag.startswith(key) for tag in tags)), None)

@@ -10,7 +10,7 @@ from cado_ops.aws.connection import Connection
 from cado_ops.aws.ec2 import Ec2, ids_named_missing
 from cado_ops.errors import AwsError, Kind
 from cado_ops.filters import Filter
-from cado_ops.model import CLAIM_PREFIX, SSM_TAG, Cell, Instance, Volume
+from cado_ops.model import CLAIM_PREFIX, SSM_TAG, BlockDevice, Cell, Instance, InstanceDetail, Volume
 from tests.gateway.fake_aws import Request, Wire, ec2_error, xml
 
 PLACE = ("222222222222", "eu-west-1")
@@ -27,6 +27,9 @@ def described(
         f"<item><instanceId>{instance_id}</instanceId><instanceState><name>{state}</name></instanceState>"
         f"{more}{tag_set}</item>"
     )
+
+
+_TYPE = "<instanceType>m5.large</instanceType>"
 
 
 def instances_page(*instances: str, token: str = "") -> Any:
@@ -155,6 +158,68 @@ class TestDescribeInstances:
     def test_what_is_kept_of_an_instance(self, wire: Wire, ec2: Ec2, item: str, expected: Instance) -> None:
         wire.reply("DescribeInstances", instances_page(item))
         assert list(ec2.instances(CELL, [])) == [expected]
+
+    def test_detail_is_the_same_call(self, wire: Wire, ec2: Ec2) -> None:
+        wire.reply("DescribeInstances", instances_page(described("i-1", more=_TYPE)))
+        [plain] = ec2.instances(CELL, [])
+        [detailed] = ec2.instances(CELL, [], detailed=True)
+        assert plain == Instance(*PLACE, "i-1", "", "running", {}, 0, "linux")
+        assert detailed.detail == InstanceDetail("m5.large")
+        first, second = wire.of("DescribeInstances")
+        assert first.parameters == second.parameters == {"MaxResults": "1000"}
+
+    @pytest.mark.parametrize(
+        ("tags", "more", "expected"),
+        [
+            (
+                {"aws:autoscaling:groupName": "web"},
+                "<instanceLifecycle>spot</instanceLifecycle><rootDeviceType>instance-store</rootDeviceType>"
+                "<privateIpAddress>10.0.0.1</privateIpAddress>"
+                "<iamInstanceProfile><arn>arn:aws:iam::1:instance-profile/p</arn><id>AIPA</id></iamInstanceProfile>"
+                "<blockDeviceMapping>"
+                "<item><deviceName>/dev/xvda</deviceName><ebs><volumeId>vol-1</volumeId>"
+                "<deleteOnTermination>true</deleteOnTermination></ebs></item>"
+                "<item><deviceName>/dev/sdf</deviceName><ebs><volumeId>vol-2</volumeId>"
+                "<deleteOnTermination>false</deleteOnTermination></ebs></item>"
+                "<item><deviceName>/dev/sdg</deviceName></item>"
+                "</blockDeviceMapping>",
+                InstanceDetail(
+                    "m5.large",
+                    "instance-store",
+                    (BlockDevice("/dev/xvda", "vol-1", True), BlockDevice("/dev/sdf", "vol-2", False)),
+                    lifecycle="spot",
+                    instance_profile="arn:aws:iam::1:instance-profile/p",
+                    auto_scaling_group="web",
+                    private_ip="10.0.0.1",
+                ),
+            ),
+            (
+                {"eks:cluster-name": "prod"},
+                "<operator><managed>false</managed></operator>",
+                InstanceDetail("m5.large", managed_by="EKS"),
+            ),
+            (
+                {"aws:elasticmapreduce:job-flow-id": "j-1"},
+                "<operator><managed>true</managed><principal>eks.amazonaws.com</principal></operator>",
+                InstanceDetail("m5.large", managed_by="eks.amazonaws.com"),
+            ),
+            (
+                {"my-aws:ecs:thing": "x"},
+                "<operator><managed>true</managed></operator>",
+                InstanceDetail("m5.large", managed_by="a service"),
+            ),
+            ({"aws:elasticmapreduce:job-flow-id": "j-1"}, "", InstanceDetail("m5.large", managed_by="EMR")),
+            ({"kubernetes.io/cluster/prod": "owned"}, "", InstanceDetail("m5.large", managed_by="Kubernetes")),
+            ({"elasticbeanstalk": "x", "my-eks:cluster-name": "x"}, "", InstanceDetail("m5.large")),
+        ],
+        ids=["all", "eks-tag", "operator-first", "operator-unnamed", "emr", "kubernetes", "no-service"],
+    )
+    def test_what_is_kept_in_detail(
+        self, wire: Wire, ec2: Ec2, tags: dict[str, str], more: str, expected: InstanceDetail
+    ) -> None:
+        wire.reply("DescribeInstances", instances_page(described("i-1", tags, more=_TYPE + more)))
+        [found] = ec2.instances(CELL, [], detailed=True)
+        assert found.detail == expected
 
     def test_the_probe_asks_for_the_least(self, wire: Wire, ec2: Ec2) -> None:
         assert ec2.probe(CELL)
@@ -345,6 +410,12 @@ class TestDisks:
         ]
         assert [request.parameters.get("NextToken") for request in wire.of("DescribeVolumes")] == [None, "a", "b"]
 
+    def test_size_and_state_of_a_volume(self, wire: Wire, ec2: Ec2) -> None:
+        there = "<item><volumeId>vol-1</volumeId><size>200</size><status>in-use</status></item>"
+        wire.reply("DescribeVolumes", disks_page("volume", there))
+        found = list(ec2.volumes(CELL, Filter("volume-id", ("vol-1",))))
+        assert found == [Volume("vol-1", None, (), 200, "in-use")]
+
     def test_what_is_kept_of_snapshots(self, wire: Wire, ec2: Ec2) -> None:
         wire.reply(
             "DescribeSnapshots",
@@ -370,3 +441,38 @@ class TestDisks:
         with pytest.raises(AwsError) as caught:
             list(ec2.volumes(CELL, Filter("volume-id", ("x",))))
         assert caught.value.kind is Kind.DENIED
+
+
+def types_page(*types: tuple[str, str], token: str = "") -> Any:
+    held = "".join(f"<item><instanceType>{name}</instanceType>{stored}</item>" for name, stored in types)
+    return xml("DescribeInstanceTypes", f"<instanceTypeSet>{held}</instanceTypeSet>{_next(token)}")
+
+
+class TestInstanceStores:
+    def test_types_are_asked_for_by_a_filter(self, wire: Wire, ec2: Ec2) -> None:
+        """As InstanceTypes, one that the region does not have would fail the whole call."""
+        none = "<instanceStorageSupported>false</instanceStorageSupported>"
+        some = (
+            "<instanceStorageSupported>true</instanceStorageSupported>"
+            "<instanceStorageInfo><totalSizeInGB>474</totalSizeInGB></instanceStorageInfo>"
+        )
+        wire.reply("DescribeInstanceTypes", types_page(("m5.large", none), token="a"), types_page(("i3.x", some)))
+        assert ec2.instance_stores(CELL, ["m5.large", "i3.x", "x9.tiny"]) == {"m5.large": 0, "i3.x": 474}
+        first, second = wire.of("DescribeInstanceTypes")
+        assert first.parameters == {
+            "MaxResults": "100",
+            "Filter.1.Name": "instance-type",
+            "Filter.1.Value.1": "m5.large",
+            "Filter.1.Value.2": "i3.x",
+            "Filter.1.Value.3": "x9.tiny",
+        }
+        assert second.parameters["NextToken"] == "a"
+
+    def test_no_types_are_no_call(self, wire: Wire, ec2: Ec2) -> None:
+        assert ec2.instance_stores(CELL, []) == {}
+        assert wire.requests == []
+
+    def test_a_type_that_does_not_tell_is_no_answer(self, wire: Wire, ec2: Ec2) -> None:
+        wire.reply("DescribeInstanceTypes", types_page(("m5.large", "")))
+        with pytest.raises(AwsError, match="DescribeInstanceTypes"):
+            ec2.instance_stores(CELL, ["m5.large"])
