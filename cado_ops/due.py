@@ -19,6 +19,8 @@ QUARTER = timedelta(minutes=15)
 NEVER = "-"
 
 _RELATIVE = re.compile(r"(?:([0-9]{1,9})d)?(?:([0-9]{1,9})h)?(?:([0-9]{1,9})m)?")
+_DURATION = re.compile(r"(?:([0-9]{1,5})h)?(?:([0-9]{1,5})m)?(?:([0-9]{1,6})s)?")
+MAX_WAIT = 86_400
 _ISO = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
     r"(?:[T ][0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:\.[0-9]{1,6})?)?(?:Z|[+-][0-9]{2}:?[0-9]{2})?)?"
@@ -53,6 +55,16 @@ def parse_due(text: str, now: datetime, where: str = "--expires") -> datetime:
     if due - now > MAX_AHEAD:
         raise _too_far(text, where)
     return _rounded_up(due, timedelta(seconds=1))
+
+
+def parse_duration(text: str, where: str) -> float:
+    """A length of time, to seconds: 90s, 30m, 2h, 1h30m. A day at most."""
+    found = _DURATION.fullmatch(text)
+    hours, minutes, seconds = (int(number or 0) for number in found.groups()) if text and found else (0, 0, 0)
+    total = hours * 3600 + minutes * 60 + seconds
+    if not 0 < total <= MAX_WAIT:
+        raise UsageError(f"{where}: {shown(text)} is no length of time", "As 90s, 30m, 2h or 1h30m; a day at most.")
+    return float(total)
 
 
 def format_due(due: datetime) -> str:

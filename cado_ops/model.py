@@ -185,7 +185,7 @@ class InstanceDetail:
 
     ``lifecycle`` is ``spot``, ``scheduled``, ``capacity-block`` or None (on demand). ``root_device_type`` is
     ``ebs`` or ``instance-store``. ``devices`` are its EBS volumes; instance store volumes stand nowhere but in
-    the instance's type. ``managed_by`` is the service that operates it, or that put its tag on it.
+    the instance's type. ``managed_by`` is the service that operates it, or that put its tag on it. ``tags``: all.
     """
 
     instance_type: str
@@ -196,6 +196,7 @@ class InstanceDetail:
     auto_scaling_group: str | None = None
     managed_by: str | None = None
     private_ip: str | None = None
+    tags: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -216,6 +216,7 @@ def _detail(described: Mapping[str, Any], tags: Mapping[str, str]) -> InstanceDe
         auto_scaling_group=tags.get("aws:autoscaling:groupName"),
         managed_by=_managed_by(described, tags),
         private_ip=described.get("PrivateIpAddress"),
+        tags=tags,
     )
 
 

@@ -15,6 +15,14 @@ _LISTS = frozenset({"aws:tagkeys", "kms:grantoperations"})
 
 
 @dataclass(frozen=True, slots=True)
+class Role:
+    """A role: its ARN, path included, and the managed policy that is its permissions boundary, if any."""
+
+    arn: str
+    boundary_arn: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class RolePolicy:
     """One policy of a role: ``document`` is AWS's own. ``arn`` is None for an inline one."""
 
@@ -45,19 +53,17 @@ class Iam:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
-    def role_arn(self, identity: Identity, name: str) -> str | None:
-        """The ARN of a role, its path included (GetRole); None where the account has no role of that name."""
+    def role(self, identity: Identity, name: str) -> Role | None:
+        """A role (GetRole); None where the account has no role of that name."""
         try:
-            answer = self._connection.call(
-                identity, "iam", self._connection.home_region, "GetRole", {"RoleName": name}
-            )
+            answer = self._call(identity, "GetRole", {"RoleName": name})
         except AwsError as error:
             if error.code in ("NoSuchEntity", "NoSuchEntityException"):
                 return None
             raise
         with understanding("GetRole"):
-            arn: str = answer["Role"]["Arn"]
-        return arn
+            told = answer["Role"]
+            return Role(told["Arn"], told.get("PermissionsBoundary", {}).get("PermissionsBoundaryArn"))
 
     def roles_named(self, identity: Identity, words: Sequence[str]) -> list[str]:
         """The ARNs of the roles whose names contain one of the words (ListRoles)."""
@@ -97,24 +103,31 @@ class Iam:
         with understanding("GetPolicyVersion"):
             return RolePolicy(name, answer["PolicyVersion"]["Document"], arn)
 
-    def boundary(self, identity: Identity, name: str) -> RolePolicy | None:
-        """The permissions boundary of a role, where it has one (GetRole)."""
-        answer = self._call(identity, "GetRole", {"RoleName": name})
-        with understanding("GetRole"):
-            arn = answer["Role"].get("PermissionsBoundary", {}).get("PermissionsBoundaryArn")
-        return self.managed_policy(identity, arn) if arn else None
-
     def simulate(
         self, identity: Identity, role_arn: str, action: str, resource: str, context: Mapping[str, Sequence[str]]
     ) -> Simulated:
+        """`simulate_all` for one action on one resource."""
+        answers = self.simulate_all(identity, role_arn, [action], [resource], context)
+        with understanding("SimulatePrincipalPolicy"):
+            return answers[action, resource]
+
+    def simulate_all(
+        self,
+        identity: Identity,
+        role_arn: str,
+        actions: Sequence[str],
+        resources: Sequence[str],
+        context: Mapping[str, Sequence[str]],
+    ) -> dict[tuple[str, str], Simulated]:
         """SimulatePrincipalPolicy: may this role do this, by its policies, its boundary and the SCPs?
 
-        Each value is sent as a string, or a list of strings, which is how AWS has tag keys.
+        Answers by action and resource, each action on each resource. Each value of ``context`` is sent as a string,
+        or a list of strings, which is how AWS has tag keys.
         """
         parameters: dict[str, Any] = {
             "PolicySourceArn": role_arn,
-            "ActionNames": [action],
-            "ResourceArns": [resource],
+            "ActionNames": list(actions),
+            "ResourceArns": list(resources),
         }
         if context:
             parameters["ContextEntries"] = [
@@ -125,23 +138,16 @@ class Iam:
                 }
                 for key, values in context.items()
             ]
-        answer = self._call(identity, "SimulatePrincipalPolicy", parameters)
-        with understanding("SimulatePrincipalPolicy"):
-            [result] = answer["EvaluationResults"]
-            # "ResourceSpecificResults": where several resources are asked for, and sometimes for one.
-            specific: dict[str, Any] = next(iter(result.get("ResourceSpecificResults", ())), {})
-            organization = specific.get("OrganizationsDecisionDetail") or result.get("OrganizationsDecisionDetail")
-            boundary = specific.get("PermissionsBoundaryDecisionDetail") or result.get(
-                "PermissionsBoundaryDecisionDetail"
-            )
-            return Simulated(
-                action,
-                resource,
-                specific.get("EvalResourceDecision") or result["EvalDecision"],
-                organization.get("AllowedByOrganizations") if organization else None,
-                boundary.get("AllowedByPermissionsBoundary") if boundary else None,
-                tuple(sorted(specific.get("MissingContextValues") or result.get("MissingContextValues") or ())),
-            )
+        found: dict[tuple[str, str], Simulated] = {}
+        pages = self._connection.pages(
+            identity, "iam", self._connection.home_region, "SimulatePrincipalPolicy", parameters,
+            "EvaluationResults", asks="Marker", tells="Marker",
+        )  # fmt: skip
+        for page in pages:
+            with understanding("SimulatePrincipalPolicy"):
+                for result in page:
+                    found |= _answers(result, resources)
+        return found
 
     def _call(self, identity: Identity, action: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
         return self._connection.call(identity, "iam", self._connection.home_region, action, parameters)
@@ -151,3 +157,33 @@ class Iam:
             identity, "iam", self._connection.home_region, action, {**parameters, "MaxItems": 1000}, result,
             asks="Marker", tells="Marker",
         )  # fmt: skip
+
+
+def _answers(result: Mapping[str, Any], resources: Sequence[str]) -> dict[tuple[str, str], Simulated]:
+    """What one result tells: of its own resource, or of each in ResourceSpecificResults where there are several.
+
+    "ResourceSpecificResults", IAM API reference, EvaluationResult: sometimes there for one resource, too.
+    """
+    action = result["EvalActionName"]
+    specific = result.get("ResourceSpecificResults") or ()
+    if len(resources) == 1:
+        return {(action, resources[0]): _simulated(action, resources[0], result, next(iter(specific), {}))}
+    if not specific:
+        return {(action, result["EvalResourceName"]): _simulated(action, result["EvalResourceName"], result, {})}
+    return {
+        (action, each["EvalResourceName"]): _simulated(action, each["EvalResourceName"], result, each)
+        for each in specific
+    }
+
+
+def _simulated(action: str, resource: str, result: Mapping[str, Any], specific: Mapping[str, Any]) -> Simulated:
+    organization = specific.get("OrganizationsDecisionDetail") or result.get("OrganizationsDecisionDetail")
+    boundary = specific.get("PermissionsBoundaryDecisionDetail") or result.get("PermissionsBoundaryDecisionDetail")
+    return Simulated(
+        action,
+        resource,
+        specific.get("EvalResourceDecision") or result["EvalDecision"],
+        organization.get("AllowedByOrganizations") if organization else None,
+        boundary.get("AllowedByPermissionsBoundary") if boundary else None,
+        tuple(sorted(specific.get("MissingContextValues") or result.get("MissingContextValues") or ())),
+    )

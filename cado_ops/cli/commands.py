@@ -39,6 +39,7 @@ COMMANDS = {
     "kms": Entry("kms", "app", "KMS grants of the Cado role: grant, list, retire.", CHANGE),
     "apply": Entry("saved_plan", "apply", "Apply a plan saved with --save-plan.", CHANGE),
     "status": Entry("status", "status", "How far the tag has come, per account and region.", LOOK),
+    "check": Entry("check", "check", "Can Cado acquire this instance? Why not, and what mends it.", LOOK),
     "explain": Entry("explain", "explain", "What an AWS error means here, and what mends it.", LOOK),
     "targets": Entry("targets", "targets", "The accounts and regions that the options mean.", LOOK),
     "policy": Entry("policy", "app", "IAM and key policies for Cado and for this program.", LOOK),

@@ -220,6 +220,23 @@ KMS_RETIRE_OPTIONS = (*RETIRE_OPTIONS, *KEY_OPTIONS, *_FAIL_EMPTY, *SCOPE_OPTION
                       *OUTPUT_OPTIONS, JOURNAL_OPTION, *CONNECTION_OPTIONS)  # fmt: skip
 KMS_LIST_OPTIONS = (*LISTING_OPTIONS, *KEY_OPTIONS, *_FAIL_EMPTY, *SCOPE_OPTIONS, *OUTPUT_OPTIONS,
                     *CONNECTION_OPTIONS)  # fmt: skip
+_NO_SIMULATOR = _option(
+    "no-simulator", POLICY, "Do not ask AWS's own policy simulator.", kind="bool", flag_only=True
+)
+CHECK_OPTIONS = (
+    *SELECT_OPTIONS,
+    *SCOPE_OPTIONS,
+    replace(CASE_OPTION, help="The case that the fixes are for: it claims instances, and stands in grants' names."),
+    replace(EXPIRES_OPTION, help="When what is fixed is due: 72h, 7d, or an ISO 8601 time."),
+    _option("fix", SAFETY, "Make the changes that this program can: tags and grants, after showing the plan.",
+            kind="bool", flag_only=True),
+    *(each for each in CHANGE_OPTIONS if each.name in ("yes", "max-changes")),
+    _option("wait", OUTPUT, "Look again until all are ready, or --timeout is over.", kind="bool", flag_only=True),
+    _option("timeout", OUTPUT, "How long --wait looks: 90s, 30m, 2h. Default: 10m.", metavar="TIME"),
+    replace(_NO_SIMULATOR, panel=CONNECTION, help="Do not ask AWS's policy simulator, which alone knows the "
+            "organisation's policies."),
+    *OUTPUT_OPTIONS, JOURNAL_OPTION, *CONNECTION_OPTIONS,
+)  # fmt: skip
 RUNS_OPTIONS = (JOURNAL_OPTION, *OUTPUT_OPTIONS)
 VERIFY_OPTION = _option("verify", OUTPUT, "Check the chain of hashes, and fail where it is broken.", kind="bool")
 SHOW_OPTIONS = (VERIFY_OPTION, *RUNS_OPTIONS)
@@ -306,7 +323,7 @@ POLICY_CHECK_OPTIONS = (
     _option("platform-region", POLICY, "The region that the platform runs in.", metavar="REGION", flag_only=True),
     _option("platform-account", POLICY, "The account that the platform runs in.", metavar="ID", flag_only=True),
     _option("platform-org", POLICY, "The organisation that the platform runs in.", metavar="ID", flag_only=True),
-    _option("no-simulator", POLICY, "Do not ask AWS's own policy simulator.", kind="bool", flag_only=True),
+    _NO_SIMULATOR,
     *AWS_OPTIONS,
 )
 
@@ -325,6 +342,7 @@ ALL_OPTIONS = tuple(
             *POLICY_SHOW_OPTIONS,
             *POLICY_TIGHTEN_OPTIONS,
             *POLICY_CHECK_OPTIONS,
+            *CHECK_OPTIONS,
         )
     }.values()
 )

@@ -158,6 +158,11 @@ class Session:
         self.progress.advance(done - self._done)
         self._done = done
 
+    def begin_reading(self) -> None:
+        """A sweep begins, perhaps not the first."""
+        self._done = self._total = 0
+        self.progress.phase("reading", None)
+
     def stream_item(self, item: Mapping[str, Any]) -> None:
         """An item that is final: written at once where the output is ndjson.
 

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
+from cado_ops.aws.connection import Connection
 from cado_ops.aws.ec2 import FILTER_VALUES, Ec2
 from cado_ops.due import is_expired
+from cado_ops.errors import UsageError
 from cado_ops.filters import Filter, rounds
-from cado_ops.model import Cell, ErrorInfo, Failure, Instance, LeftOut
-from cado_ops.observe.targets import unreadable
+from cado_ops.model import Caller, Cell, ErrorInfo, Failure, Instance, LeftOut
+from cado_ops.observe.sweep import Seen, sweep
+from cado_ops.observe.targets import resolve_accounts, unreadable
 from cado_ops.plan.tagging import claims_of
-from cado_ops.scope import Selection
+from cado_ops.scope import Scope, Selection
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -27,13 +33,47 @@ def cells_named(selection: Selection) -> list[Cell]:
     return sorted({Cell(ref.account, ref.region) for ref in selection.refs if ref.account and ref.region})
 
 
-def select_instances(ec2: Ec2, cell: Cell, selection: Selection) -> Found:
+def sweep_selection(
+    scope: Scope,
+    selection: Selection,
+    caller: Caller,
+    connection: Connection,
+    read: Callable[[Cell], T],
+    *,
+    max_concurrency: int,
+    clock: Callable[[], float],
+    on_progress: Callable[[int, int], None],
+) -> Seen[T]:
+    """Reads the cells in which selected instances may be. Raises UsageError."""
+    for ref in selection.refs:
+        if ref.partition not in (None, caller.partition):
+            raise UsageError(
+                f"{ref.instance_id} is of partition {ref.partition}, and you are in {caller.partition}"
+            )
+    named = cells_named(selection)
+    # The scope's accounts count unless ARNs say it all; then only the accounts of the ARNs do.
+    accounts = resolve_accounts(scope, caller, connection, named, whole_scope=selection.needs_scope)
+    return sweep(
+        scope,
+        accounts,
+        caller,
+        connection,
+        read,
+        max_concurrency=max_concurrency,
+        clock=clock,
+        extra_cells=named,
+        whole_scope=selection.needs_scope,
+        on_progress=on_progress,
+    )
+
+
+def select_instances(ec2: Ec2, cell: Cell, selection: Selection, *, detailed: bool = False) -> Found:
     """Reads the selected instances of one cell. Raises AwsError.
 
     Ids and filters must both hold; an id that is there and does not match the filters is no failure.
     """
     if not selection.refs:
-        return Found(_matching(ec2, cell, selection, []), frozenset())
+        return Found(_matching(ec2, cell, selection, [], detailed=detailed), frozenset())
     wanted = list(
         dict.fromkeys(
             ref.instance_id
@@ -49,13 +89,17 @@ def select_instances(ec2: Ec2, cell: Cell, selection: Selection) -> Found:
     for start in range(0, len(wanted), step):
         by_id = Filter("instance-id", tuple(wanted[start : start + step]))
         # Looked at once more here: not every server filters, and what nobody named must not be changed.
-        there = _distinct(each for each in ec2.instances(cell, [by_id]) if each.instance_id in by_id.values)
+        there = _distinct(
+            each for each in _read(ec2, cell, [by_id], detailed=detailed) if each.instance_id in by_id.values
+        )
         exists |= {instance.instance_id for instance in there}
         if not there or not (selection.conditions or selection.excludes):
             instances += there
         else:
             instances += [
-                each for each in _matching(ec2, cell, selection, [by_id]) if each.instance_id in by_id.values
+                each
+                for each in _matching(ec2, cell, selection, [by_id], detailed=detailed)
+                if each.instance_id in by_id.values
             ]
     return Found(instances, frozenset(exists))
 
@@ -102,10 +146,17 @@ def _values(filters: Iterable[Filter]) -> int:
     return sum(len(each.values) for each in filters)
 
 
-def _matching(ec2: Ec2, cell: Cell, selection: Selection, base: list[Filter]) -> list[Instance]:
+def _read(ec2: Ec2, cell: Cell, filters: Sequence[Filter], *, detailed: bool) -> Iterator[Instance]:
+    # What asks for no detail may be a stand-in that knows none.
+    return ec2.instances(cell, filters, detailed=True) if detailed else ec2.instances(cell, filters)
+
+
+def _matching(
+    ec2: Ec2, cell: Cell, selection: Selection, base: list[Filter], *, detailed: bool = False
+) -> list[Instance]:
     kept: dict[str, Instance] | None = None
     for filters in rounds([*base, *selection.conditions]) or [[]]:
-        matched = {i.instance_id: i for i in ec2.instances(cell, filters)}
+        matched = {i.instance_id: i for i in _read(ec2, cell, filters, detailed=detailed)}
         kept = matched if kept is None else {key: kept[key] for key in kept if key in matched}
         if not kept:
             return []

@@ -97,13 +97,21 @@ def read_role(iam: Iam, account: str, roles: CadoRoles, partition: str) -> RoleP
     if role.error is not None:
         hint = role.error.hint.replace("--cado-role", "--role") if role.error.hint else None
         raise AwsError("NoSuchEntity", role.error.message, hint=hint, kind=Kind.NOT_FOUND)
-    name = role.arn.rpartition("/")[2]
-    policies = tuple((each.name, _document(each)) for each in iam.role_policies(account, name))
-    boundary = iam.boundary(account, name)
-    return RolePolicies(account, role.arn, policies, _document(boundary) if boundary else None)
+    if role.unread is not None:
+        raise role.unread
+    boundary = iam.managed_policy(account, role.boundary_arn) if role.boundary_arn else None
+    return RolePolicies(
+        account, role.arn, policies_of(iam, account, role.arn), policy_document(boundary) if boundary else None
+    )
 
 
-def _document(policy: RolePolicy) -> Document:
+def policies_of(iam: Iam, account: str, role_arn: str) -> tuple[tuple[str, Document], ...]:
+    """All policies of a role, by name, the inline ones first. Raises AwsError."""
+    name = role_arn.rpartition("/")[2]
+    return tuple((each.name, policy_document(each)) for each in iam.role_policies(account, name))
+
+
+def policy_document(policy: RolePolicy) -> Document:
     """IAM took the policy: if it cannot be read here, that is said, and never passed over."""
     try:
         return document_from(policy.document, policy.name)

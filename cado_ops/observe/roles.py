@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from cado_ops.aws.connection import Connection
 from cado_ops.aws.iam import Iam
@@ -16,11 +16,16 @@ CADO_WORDS = ("CadoResponse", "DarktraceForensics")
 
 @dataclass(frozen=True)
 class CadoRole:
-    """The Cado role of an account. ``error`` says that it is not there; ``known``: IAM says that it is."""
+    """The Cado role of an account. ``error`` says that it is not there; ``known``: IAM says that it is.
+
+    ``unread`` is why IAM did not tell. ``boundary_arn`` is that of its permissions boundary, where it is known.
+    """
 
     arn: str
     known: bool = False
     error: ErrorInfo | None = None
+    boundary_arn: str | None = None
+    unread: AwsError | None = field(default=None, compare=False)
 
 
 def find_cado_role(iam: Iam, account: str, roles: CadoRoles, partition: str) -> CadoRole:
@@ -33,15 +38,15 @@ def find_cado_role(iam: Iam, account: str, roles: CadoRoles, partition: str) -> 
         return CadoRole(expected)
     name = expected.rpartition("/")[2]
     try:
-        found = iam.role_arn(account, name)
+        found = iam.role(account, name)
     except AwsError as error:
         if error.kind in (Kind.DENIED, Kind.ORG_DENIED):
-            return CadoRole(expected)
+            return CadoRole(expected, unread=error)
         raise
     named_by_arn = roles.by_account.get(account, roles.default).startswith("arn:")
-    if found is not None and (found == expected or not named_by_arn):
-        return CadoRole(found, known=True)
-    return CadoRole(expected, error=_missing(iam, account, name, found))
+    if found is not None and (found.arn == expected or not named_by_arn):
+        return CadoRole(found.arn, known=True, boundary_arn=found.boundary_arn)
+    return CadoRole(expected, error=_missing(iam, account, name, found.arn if found else None))
 
 
 def _missing(iam: Iam, account: str, name: str, found: str | None) -> ErrorInfo:
@@ -96,7 +101,7 @@ def find_operator(iam: Iam, connection: Connection, caller: Caller, account: str
     if own_role is not None and own_role.rpartition("/")[2] == name:
         return Operator(own_role)
     try:
-        found = iam.role_arn(account, name)
+        found = iam.role(account, name)
     except AwsError as error:
         raise AwsError(
             error.code,
@@ -107,4 +112,4 @@ def find_operator(iam: Iam, connection: Connection, caller: Caller, account: str
         ) from error
     if found is None:
         raise AwsError("NoSuchEntity", f"IAM knows no role {name} in {account}", kind=Kind.NOT_FOUND)
-    return Operator(found)
+    return Operator(found.arn)

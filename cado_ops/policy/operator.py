@@ -30,6 +30,11 @@ _POLICIES = (
 )
 NEEDS: dict[str, tuple[str, ...]] = {
     "status": _FIND,
+    "check": (
+        *(*_FIND, "ec2:DescribeInstanceTypes", "ec2:DescribeVolumes", *_POLICIES, "iam:SimulatePrincipalPolicy"),
+        *("kms:DescribeKey", "kms:GetKeyPolicy", "kms:ListGrants"),
+        *("ssm:DescribeInstanceInformation", "ssm:GetServiceSetting"),
+    ),
     "targets": _FIND,  # it tries whether each target can be read
     "tag-instances": (*_TAGS, "ec2:CreateTags"),
     "untag-instances": (*_TAGS, "ec2:CreateTags", "ec2:DeleteTags"),

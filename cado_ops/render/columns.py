@@ -160,7 +160,7 @@ _CHECK = Layout(
     sort=(*_CELL, "instance_id"),
     columns=(
         ACCOUNT, REGION, Column("instance", "instance_id"), Column("triage", "routes.triage"),
-        Column("disk", "routes.disk"), Column("because of", "findings", rank=1, least=8, show=_wrong),
+        Column("disk", "routes.disk"), Column("because of", "findings", rank=1, least=8, show=_wrong, ease=14),
     ),
     group=(*_CELL, "routes.triage", "routes.disk"),
 )  # fmt: skip

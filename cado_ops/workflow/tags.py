@@ -7,11 +7,9 @@ from typing import Any
 
 from cado_ops.aws.connection import Connection
 from cado_ops.aws.ec2 import Ec2
-from cado_ops.errors import UsageError
 from cado_ops.model import Caller, Instance
-from cado_ops.observe.instances import Found, cells_named, ids_not_found, select_instances
-from cado_ops.observe.sweep import Seen, sweep
-from cado_ops.observe.targets import resolve_accounts
+from cado_ops.observe.instances import Found, ids_not_found, select_instances, sweep_selection
+from cado_ops.observe.sweep import Seen
 from cado_ops.plan.change import TagChange
 from cado_ops.scope import Scope, Selection
 from cado_ops.workflow.change import Proposal
@@ -29,25 +27,15 @@ def read_instances(
     report_missing: bool = True,
 ) -> Seen[Found]:
     """Reads the selected instances of all targets; ids found nowhere are among the failures if so wished."""
-    for ref in selection.refs:
-        if ref.partition not in (None, caller.partition):
-            raise UsageError(
-                f"{ref.instance_id} is of partition {ref.partition}, and you are in {caller.partition}"
-            )
-    named = cells_named(selection)
-    # The scope's accounts count unless ARNs say it all; then only the accounts of the ARNs do.
-    accounts = resolve_accounts(scope, caller, connection, named, whole_scope=selection.needs_scope)
     ec2 = Ec2(connection)
-    seen = sweep(
+    seen = sweep_selection(
         scope,
-        accounts,
+        selection,
         caller,
         connection,
         lambda cell: select_instances(ec2, cell, selection),
         max_concurrency=max_concurrency,
         clock=clock,
-        extra_cells=named,
-        whole_scope=selection.needs_scope,
         on_progress=on_progress,
     )
     if report_missing:

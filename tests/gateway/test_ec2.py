@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -219,7 +220,7 @@ class TestDescribeInstances:
     ) -> None:
         wire.reply("DescribeInstances", instances_page(described("i-1", tags, more=_TYPE + more)))
         [found] = ec2.instances(CELL, [], detailed=True)
-        assert found.detail == expected
+        assert found.detail == replace(expected, tags=tags)
 
     def test_the_probe_asks_for_the_least(self, wire: Wire, ec2: Ec2) -> None:
         assert ec2.probe(CELL)

@@ -8,7 +8,7 @@ import pytest
 
 from cado_ops.aws.connection import Connection
 from cado_ops.aws.credentials import Roles
-from cado_ops.aws.iam import Iam
+from cado_ops.aws.iam import Iam, Role
 from cado_ops.errors import AwsError, Kind
 from cado_ops.model import Caller
 from cado_ops.observe.roles import CadoRole, find_cado_role, find_operator
@@ -56,7 +56,7 @@ class TestGetRole:
     def test_request(self, wire: Wire, iam: Iam) -> None:
         arn = f"arn:aws:iam::{ACCOUNT}:role/ir/CadoOperator"
         wire.reply("GetRole", got(arn))
-        assert iam.role_arn(ACCOUNT, "CadoOperator") == arn
+        assert iam.role(ACCOUNT, "CadoOperator") == Role(arn)
         [request] = wire.of("GetRole")
         assert request.parameters == {"RoleName": "CadoOperator"}
         assert request.service == "iam"
@@ -64,7 +64,7 @@ class TestGetRole:
 
     def test_no_such_role(self, wire: Wire, iam: Iam) -> None:
         wire.reply("GetRole", NO_ROLE)
-        assert iam.role_arn(ACCOUNT, "X") is None
+        assert iam.role(ACCOUNT, "X") is None
 
     @pytest.mark.parametrize(
         ("answer", "kind"), [(DENIED, Kind.DENIED), (sts_error("InvalidClientTokenId"), Kind.CREDENTIALS)]
@@ -72,13 +72,13 @@ class TestGetRole:
     def test_not_knowing_is_not_the_same(self, wire: Wire, iam: Iam, answer: Answer, kind: Kind) -> None:
         wire.reply("GetRole", answer)
         with pytest.raises(AwsError) as caught:
-            iam.role_arn(ACCOUNT, "X")
+            iam.role(ACCOUNT, "X")
         assert caught.value.kind is kind
 
     def test_an_answer_that_is_none(self, wire: Wire, iam: Iam) -> None:
         wire.reply("GetRole", sts("GetRole", ""))
         with pytest.raises(AwsError) as caught:
-            iam.role_arn(ACCOUNT, "X")
+            iam.role(ACCOUNT, "X")
         assert caught.value.code == "MalformedResponse"
 
 
@@ -126,7 +126,10 @@ class TestTheCadoRole:
 
     def test_where_iam_may_not_be_asked_the_name_is_taken_as_it_is(self, wire: Wire, iam: Iam) -> None:
         wire.reply("GetRole", DENIED)
-        assert self.find(iam) == CadoRole(CADO)
+        found = self.find(iam)
+        assert found == CadoRole(CADO)
+        assert found.unread is not None
+        assert found.unread.operation == "GetRole", "and why it is not known is kept"
 
     def test_a_role_of_another_account_is_not_asked_for(self, wire: Wire, iam: Iam) -> None:
         other = "arn:aws:iam::333333333333:role/Cado"

@@ -8,7 +8,7 @@ from urllib.parse import quote
 import pytest
 
 from cado_ops.aws.connection import Connection
-from cado_ops.aws.iam import Iam, RolePolicy
+from cado_ops.aws.iam import Iam, Role, RolePolicy
 from cado_ops.aws.kms import Kms
 from cado_ops.errors import AwsError, Kind
 from cado_ops.model import Cell
@@ -70,16 +70,8 @@ def test_the_boundary_of_a_role(wire: Wire, iam: Iam) -> None:
     wire.reply(
         "GetRole", sts("GetRole", role.format(f"{boundary}</PermissionsBoundary>")), sts("GetRole", role.format(""))
     )
-    wire.reply(
-        "GetPolicy",
-        sts("GetPolicy", "<Policy><PolicyName>B</PolicyName><DefaultVersionId>v1</DefaultVersionId></Policy>"),
-    )
-    wire.reply(
-        "GetPolicyVersion",
-        sts("GetPolicyVersion", f"<PolicyVersion><Document>{encoded()}</Document></PolicyVersion>"),
-    )
-    assert iam.boundary(HOME, "R") == RolePolicy("B", DOCUMENT, "arn:aws:iam::aws:policy/B")
-    assert iam.boundary(HOME, "R") is None
+    assert iam.role(HOME, "R") == Role(ROLE, "arn:aws:iam::aws:policy/B")
+    assert iam.role(HOME, "R") == Role(ROLE)
 
 
 def result(inner: str) -> Answer:
@@ -121,6 +113,55 @@ def test_the_verdict_on_the_resource_goes_before_the_one_on_the_whole(wire: Wire
     answer = iam.simulate(HOME, ROLE, "a:b", "x", {})
     assert (answer.decision, answer.by_organization, answer.by_boundary) == ("explicitDeny", True, False)
     assert answer.missing == ("a", "b")
+
+
+def evaluated(action: str, name: str, specific: str = "") -> str:
+    return (
+        f"<member><EvalActionName>{action}</EvalActionName><EvalResourceName>{name}</EvalResourceName>"
+        f"<EvalDecision>allowed</EvalDecision><ResourceSpecificResults>{specific}</ResourceSpecificResults></member>"
+    )
+
+
+def on_resource(name: str, decision: str) -> str:
+    return (
+        f"<member><EvalResourceName>{name}</EvalResourceName>"
+        f"<EvalResourceDecision>{decision}</EvalResourceDecision></member>"
+    )
+
+
+@pytest.mark.parametrize("specific", [True, False], ids=["specific results", "a result each"])
+def test_many_actions_and_resources_are_one_call_of_several_pages(wire: Wire, iam: Iam, specific: bool) -> None:
+    def page(action: str, more: str) -> Answer:
+        if specific:
+            inner = evaluated(action, "x", on_resource("x", "allowed") + on_resource("y", "allowed"))
+        else:
+            inner = evaluated(action, "x") + evaluated(action, "y")
+        return sts("SimulatePrincipalPolicy", f"<EvaluationResults>{inner}</EvaluationResults>{more}")
+
+    wire.reply("SimulatePrincipalPolicy", page("a:b", "<Marker>m</Marker>"), page("a:c", ""))
+    answers = iam.simulate_all(HOME, ROLE, ["a:b", "a:c"], ["x", "y"], {})
+    assert {place: each.decision for place, each in answers.items()} == dict.fromkeys(
+        [("a:b", "x"), ("a:b", "y"), ("a:c", "x"), ("a:c", "y")], "allowed"
+    )
+    first, second = wire.requests
+    assert first.parameters == {
+        "PolicySourceArn": ROLE,
+        "ActionNames.member.1": "a:b",
+        "ActionNames.member.2": "a:c",
+        "ResourceArns.member.1": "x",
+        "ResourceArns.member.2": "y",
+    }
+    assert second.parameters["Marker"] == "m"
+
+
+def test_an_answer_to_something_else_is_none(wire: Wire, iam: Iam) -> None:
+    wire.reply(
+        "SimulatePrincipalPolicy",
+        result("<EvalActionName>a:z</EvalActionName><EvalDecision>allowed</EvalDecision>"),
+    )
+    with pytest.raises(AwsError) as caught:
+        iam.simulate(HOME, ROLE, "a:b", "x", {})
+    assert caught.value.code == "MalformedResponse"
 
 
 def test_not_allowed_to_ask(wire: Wire, iam: Iam) -> None:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from cado_ops.arns import ACCOUNT_ID, PARTITION, parse_disk, parse_instance, parse_key, parse_region
 from cado_ops.errors import UsageError
 from cado_ops.model import InstanceRef, Kind, ResourceRef
+from cado_ops.verdict.commands import command
 
 _ARN = re.compile(
     rf"arn:({PARTITION}):([a-z0-9-]{{1,40}}):([a-z0-9-]{{0,30}}):({ACCOUNT_ID}|aws|):(.{{1,1100}})", re.DOTALL
@@ -75,7 +76,7 @@ def region(text: str | None) -> str | None:
 
 def tag_command(found: InstanceRef, account: str | None, in_region: str | None, case: str | None) -> str:
     """``cado-ops tag-instances`` for one instance, where it is."""
-    return _command(
+    return command(
         "tag-instances",
         found.instance_id,
         account=found.account or account,
@@ -88,7 +89,7 @@ def grant_command(
     found: ResourceRef, name: str, in_region: str | None, account: str | None, case: str | None
 ) -> str:
     """``cado-ops kms grant`` for one key, or for the keys of one disk or instance."""
-    return _command(
+    return command(
         "kms",
         "grant",
         f"--{found.kind}" if found.kind is Kind.KEY else f"--{found.kind}-id",
@@ -104,8 +105,3 @@ def decode_command(message: str, in_region: str | None) -> str:
     words = ("aws", "sts", "decode-authorization-message", *where, "--query", "DecodedMessage", "--output", "text")
     # With =, because a message may begin with a dash.
     return shlex.join((*words, f"--encoded-message={message}"))
-
-
-def _command(*words: str, **options: str | None) -> str:
-    given = [word for name, value in options.items() if value for word in (f"--{name}", value)]
-    return shlex.join(("cado-ops", *words, *given))
