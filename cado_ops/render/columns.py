@@ -112,7 +112,8 @@ _IN_THE_WAY = ("block", "unknown")
 def _wrong(item: Item) -> str:
     """The checks that stand in the way."""
     findings = item.get("findings") or ()
-    return ", ".join(plain(each.get("check")) for each in findings if each.get("status") in _IN_THE_WAY)
+    names = [plain(each.get("check")) for each in findings if each.get("status") in _IN_THE_WAY]
+    return ", ".join(dict.fromkeys(names))
 
 
 ACCOUNT = Column("account", "account")
@@ -160,7 +161,7 @@ _CHECK = Layout(
     sort=(*_CELL, "instance_id"),
     columns=(
         ACCOUNT, REGION, Column("instance", "instance_id"), Column("triage", "routes.triage"),
-        Column("disk", "routes.disk"), Column("because of", "findings", rank=1, least=8, show=_wrong, ease=14),
+        Column("disk", "routes.disk"), Column("because of", "findings", rank=1, least=8, show=_wrong, ease=12),
     ),
     group=(*_CELL, "routes.triage", "routes.disk"),
 )  # fmt: skip

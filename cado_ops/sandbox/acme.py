@@ -120,7 +120,7 @@ _FLEET = f"""
 {PRODUCTION} us-east-1    web-us-02    t3.large    linux   running       online acme-ebs     tagged     prod    web
 {PRODUCTION} us-east-1    api-us-01    m6i.xlarge  linux   running       online aws/ebs      -          prod    api
 {PRODUCTION} us-east-1    api-us-02    m6i.xlarge  linux   running       lost   aws/ebs      -          prod    api
-{PRODUCTION} us-east-1    db-us-01     r6i.2xlarge linux   running       online acme-data    -          prod    data
+{PRODUCTION} us-east-1    db-us-01    r6id.2xlarge linux   running       online acme-data    -          prod    data
 {PRODUCTION} us-east-1    files-us-01  m5.large    windows running       online plain        -          prod    it
 {PRODUCTION} us-east-1    batch-us-01  c6i.large   linux   stopping      none   acme-ebs     -          prod    data
 {PRODUCTION} us-east-1    old-us-01    t2.micro    linux   shutting-down none   plain        -          prod    web
@@ -157,5 +157,21 @@ _FLEET = f"""
 {CLOSED}     eu-west-1    shop-01      t3.small    linux   stopped       none   plain        -          prod    web
 {CLOSED}     eu-west-1    shop-02      t3.small    linux   stopped       none   plain        -          prod    web
 """
+
+# What is special about single machines, by name.
+SPOT = frozenset({"web-us-02", "stg-us-02"})
+MANAGED = {"api-us-01": "eks.amazonaws.com"}
+"""Machines that a service operates, and which."""
+HYBRID = frozenset({"dev-03"})
+"""Machines whose agent an activation registered, as a node of its own (mi-…)."""
+WITHOUT_PROFILE = frozenset({"api-03", "dev-03"})
+"""Machines without an instance profile."""
+PROFILE = "acme-ssm"
+DEFAULT_MANAGEMENT = {
+    (STAGING, "eu-central-1"): "service-role/AWSSystemsManagerDefaultEC2InstanceManagementRole",
+}
+"""Where Default Host Management is on, and its role."""
+NAMES_CADO = (MANAGEMENT, "eu-west-1", "acme-ebs")
+"""The key whose own policy names Cado's role: account, region, alias."""
 
 MACHINES = tuple(Machine(*line.split()) for line in _FLEET.strip().splitlines())

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 from xml.sax.saxutils import escape
 
+from cado_ops.sandbox import acme
+
 _PLATFORM_DETAILS = {"windows": ("Windows", "RunInstances:0002")}
 
 
@@ -40,7 +42,7 @@ def render_instance(instance: Any) -> str:
         f"<blockDeviceMapping>{''.join(map(_disk, instance.block_device_mapping.items()))}</blockDeviceMapping>"
         f"<virtualizationType>{instance.virtualization_type}</virtualizationType>"
         f"<clientToken>{escape(str(instance.client_token or ''))}</clientToken><tagSet>{_tags(instance)}</tagSet>"
-        f"<hypervisor>{instance.hypervisor}</hypervisor>"
+        f"<hypervisor>{instance.hypervisor}</hypervisor>{_extras(instance)}"
         f"<networkInterfaceSet>{interfaces}</networkInterfaceSet><ebsOptimized>false</ebsOptimized>"
         f"<enaSupport>true</enaSupport><cpuOptions><coreCount>1</coreCount><threadsPerCore>2</threadsPerCore>"
         f"</cpuOptions><capacityReservationSpecification><capacityReservationPreference>open"
@@ -56,6 +58,20 @@ def render_instance(instance: Any) -> str:
         f"<enableResourceNameDnsAAAARecord>false</enableResourceNameDnsAAAARecord></privateDnsNameOptions>"
         f"<maintenanceOptions><autoRecovery>default</autoRecovery></maintenanceOptions></item>"
     )
+
+
+def _extras(instance: Any) -> str:
+    """What most instances lack. Those that moto itself made have none of it."""
+    parts = []
+    if getattr(instance, "has_profile", False):
+        arn = f"arn:aws:iam::{instance.owner_id}:instance-profile/{acme.PROFILE}"
+        parts.append(f"<iamInstanceProfile><arn>{arn}</arn><id>AIPA{'A' * 17}</id></iamInstanceProfile>")
+    if getattr(instance, "is_spot", False):
+        parts.append("<instanceLifecycle>spot</instanceLifecycle>")
+    operator = getattr(instance, "operated_by", None)
+    if operator:
+        parts.append(f"<operator><managed>true</managed><principal>{operator}</principal></operator>")
+    return "".join(parts)
 
 
 def _network(instance: Any) -> str:

@@ -12,6 +12,7 @@ from typing import Any
 from moto.ec2.models import block_device, elastic_block_store, instances
 from moto.moto_api._internal import mock_random
 
+from cado_ops.sandbox import acme
 from cado_ops.sandbox.acme import MARKS, Machine
 from cado_ops.sandbox.backends import backend
 
@@ -57,6 +58,10 @@ def launch(machine: Machine, tags: Mapping[str, str], key_arn: str | None = None
     instance.virtualization_type = "hvm"
     instance.launch_time = _EPOCH + timedelta(minutes=mock_random.randrange(60 * 24 * 90))
     instance.ssm_agent = machine.agent
+    instance.is_spot = machine.name in acme.SPOT
+    instance.operated_by = acme.MANAGED.get(machine.name)
+    instance.is_hybrid = machine.name in acme.HYBRID
+    instance.has_profile = machine.name not in acme.WITHOUT_PROFILE
     ec2.tags[instance.id] = dict(tags)
     set_state(instance, machine.state)
     if machine.state != "terminated":  # AWS lists a terminated instance without disks

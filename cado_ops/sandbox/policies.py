@@ -29,27 +29,59 @@ OPERATOR: Document = {
             "Effect": "Allow",
             "Action": [
                 "ec2:DescribeInstances",
+                "ec2:DescribeInstanceTypes",
                 "ec2:DescribeRegions",
                 "ec2:DescribeTags",
                 "ec2:DescribeVolumes",
                 "ec2:DescribeSnapshots",
                 "ec2:CreateTags",
                 "ec2:DeleteTags",
+                "iam:GetPolicy",
+                "iam:GetPolicyVersion",
                 "iam:GetRole",
+                "iam:GetRolePolicy",
+                "iam:ListAttachedRolePolicies",
+                "iam:ListRolePolicies",
                 "iam:ListRoles",
+                "iam:SimulatePrincipalPolicy",
                 "kms:ListKeys",
                 "kms:ListAliases",
                 "kms:DescribeKey",
+                "kms:GetKeyPolicy",
                 "kms:ListGrants",
                 "kms:ListRetirableGrants",
                 "kms:CreateGrant",
                 "kms:RevokeGrant",
                 "ssm:DescribeInstanceInformation",
+                "ssm:GetServiceSetting",
             ],
             "Resource": "*",
         }
     ],
 }
+
+
+def key_for(account: str, role: str) -> Document:
+    """A key's policy that leaves the key to IAM of its account, and lets one role decrypt."""
+    return {
+        "Version": "2012-10-17",
+        "Statement": [
+            {
+                "Sid": "Enable IAM User Permissions",
+                "Effect": "Allow",
+                "Principal": {"AWS": f"arn:aws:iam::{account}:root"},
+                "Action": "kms:*",
+                "Resource": "*",
+            },
+            {
+                "Sid": "AllowCado",
+                "Effect": "Allow",
+                "Principal": {"AWS": f"arn:aws:iam::{account}:role/{role}"},
+                "Action": ["kms:Decrypt", "kms:DescribeKey"],
+                "Resource": "*",
+            },
+        ],
+    }
 
 
 def trust(principal: str, external_id: str | None = None) -> Document:

@@ -5,10 +5,12 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from cado_ops.sandbox import acme
 from cado_ops.sandbox.backends import backend
 from cado_ops.sandbox.protocol import AwsFault, RequestInfo, Response, answer_json, page
 
 _AGENT_VERSION = "3.3.2299.0"
+_MANAGEMENT_ROLE = "/ssm/managed-instance/default-ec2-instance-management-role"
 _PLATFORMS = {
     "windows": ("Windows", "Microsoft Windows Server 2022 Datacenter", "10.0.20348"),
     None: ("Linux", "Amazon Linux", "2023"),
@@ -39,31 +41,48 @@ def describe_instance_information(request: RequestInfo) -> Response:
     return answer_json(answer)
 
 
+def get_service_setting(request: RequestInfo) -> Response:
+    """Default Host Management alone. Systems Manager API reference, GetServiceSetting."""
+    setting = str(request.params.get("SettingId", ""))
+    if setting != _MANAGEMENT_ROLE:
+        raise AwsFault("ServiceSettingNotFound", f"The sandbox knows {_MANAGEMENT_ROLE} alone.")
+    role = acme.DEFAULT_MANAGEMENT.get((str(request.account), request.region))
+    told = {
+        "SettingId": setting,
+        "SettingValue": role or "$None",
+        "LastModifiedUser": "System",
+        "ARN": f"arn:aws:ssm:{request.region}:{request.account}:servicesetting{setting}",
+        "Status": "Customized" if role else "Default",
+    }
+    return answer_json({"ServiceSetting": told})
+
+
 def _nodes(request: RequestInfo) -> list[dict[str, Any]]:
     now = datetime.now(UTC).replace(microsecond=0)
     nodes = []
     for reservation in backend("ec2", request.account, request.region).reservations.values():
         for instance in reservation.instances:
             agent = getattr(instance, "ssm_agent", "none")
-            if agent == "none" or instance.state not in ("running", "pending"):
+            hybrid = getattr(instance, "is_hybrid", False)
+            if (agent == "none" and not hybrid) or instance.state not in ("running", "pending"):
                 continue
             kind, name, version = _PLATFORMS[instance.platform]
-            ping = now if agent == "online" else now - timedelta(days=3)
+            online = agent == "online" or hybrid
+            ping = now if online else now - timedelta(days=3)
             nodes.append(
                 {
-                    "InstanceId": instance.id,
-                    "PingStatus": "Online" if agent == "online" else "ConnectionLost",
+                    "InstanceId": f"m{instance.id}" if hybrid else instance.id,
+                    "PingStatus": "Online" if online else "ConnectionLost",
                     "LastPingDateTime": ping.timestamp(),
                     "AgentVersion": _AGENT_VERSION,
                     "IsLatestVersion": True,
                     "PlatformType": kind,
                     "PlatformName": name,
                     "PlatformVersion": version,
-                    "ResourceType": "EC2Instance",
+                    "ResourceType": "ManagedInstance" if hybrid else "EC2Instance",
                     "IPAddress": instance.private_ip,
                     "ComputerName": instance.private_dns_name,
-                    "SourceId": instance.id,
-                    "SourceType": "AWS::EC2::Instance",
+                    **({} if hybrid else {"SourceId": instance.id, "SourceType": "AWS::EC2::Instance"}),
                 }
             )
     return nodes
@@ -85,4 +104,7 @@ def _keeps(key: str, values: list[str], node: dict[str, Any]) -> bool:
     return node[_FILTERS[key]] in values
 
 
-MENDS = {("ssm", "DescribeInstanceInformation"): describe_instance_information}
+MENDS = {
+    ("ssm", "DescribeInstanceInformation"): describe_instance_information,
+    ("ssm", "GetServiceSetting"): get_service_setting,
+}

@@ -10,12 +10,12 @@ from cado_ops.due import format_due
 from cado_ops.grant_name import parse_grant_name
 from cado_ops.model import ErrorInfo, Grant, Key, Volume
 from cado_ops.plan.granting import GRANT_QUOTA, NEAR_QUOTA, key_problem
-from cado_ops.policy.evaluate import Decision, Kind, Policies, Policy, Verdict, evaluate
+from cado_ops.policy.evaluate import Kind, Policies, Policy, Verdict, evaluate
 from cado_ops.policy.grants import granted
 from cado_ops.verdict.commands import Asker
 from cado_ops.verdict.readiness.facts import InstanceFacts, KeyFacts, Unreadable
 from cado_ops.verdict.readiness.finding import Finding, Mend, Route, Status, missing
-from cado_ops.verdict.readiness.permissions import Answer, policies_of, with_simulator
+from cado_ops.verdict.readiness.permissions import all_of, policies_of, with_simulator
 from cado_ops.verdict.readiness.requests import decrypt, grant_to_itself
 
 DISK = (Route.DISK,)
@@ -87,29 +87,32 @@ class _Disk:
         return self._by_permission(facts, key, told)
 
     def _by_permission(self, facts: KeyFacts, key: Key, told: str) -> Finding:
-        arn = self.facts.role.arn
+        arn, simulation = self.facts.role.arn, self.facts.simulation
         policies = _with_key(policies_of(self.facts.role), facts)
         need = decrypt(key.arn)
         verdict = evaluate(need.request(arn), policies)
-        answer = with_simulator(verdict, need, self.facts.simulation)
-        if verdict.decision is Decision.DENY and not verdict.explicit:
-            own = evaluate(grant_to_itself(key.arn, arn).request(arn), policies)
-            if own.allowed and with_simulator(own, need, self.facts.simulation).status is Status.OK:
-                return self._made(Status.OK, f"{told}: the role may make grants for itself there (kms:CreateGrant)")
-            if own.decision is Decision.UNKNOWN:
-                answer = Answer(Status.UNKNOWN, f"kms:CreateGrant: {'; '.join(own.reasons)}")
+        answer = with_simulator(verdict, need, simulation)
         if key.state == "Unavailable":
             return self._made(Status.BLOCK, f"{told}: its key store is disconnected, and nothing can be decrypted")
+        if answer.missing:
+            # Where the role may make a grant, it makes one for itself and decrypts by that: both have to be open.
+            itself = grant_to_itself(key.arn, arn)
+            own = evaluate(itself.request(arn), policies)
+            both = all_of([with_simulator(own, each, simulation) for each in (itself, need)])
+            if both.status is Status.OK:
+                return self._made(Status.OK, f"{told}: the role may make grants for itself there (kms:CreateGrant)")
+            if not both.missing:
+                answer = both
         if answer.status is Status.UNKNOWN:
             return self._unknown(told, answer.why + _unread(facts))
-        if answer.status is Status.BLOCK:
-            if verdict.explicit or not answer.why.startswith("kms:Decrypt: no "):
-                return self._made(Status.BLOCK, f"{told}: {answer.why}")
+        if answer.missing:
             detail = f"{told}: neither its policy, nor an IAM policy, nor a grant lets the role use it"
             return replace(self._made(Status.BLOCK, detail, self._grant(key)), mend=Mend.GRANT)
-        return self._allowed(facts, verdict, need.request(arn), told)
+        if answer.status is Status.BLOCK:
+            return self._made(Status.BLOCK, f"{told}: {answer.why}")
+        return self._allowed(facts, verdict, told)
 
-    def _allowed(self, facts: KeyFacts, verdict: Verdict, request: object, told: str) -> Finding:
+    def _allowed(self, facts: KeyFacts, verdict: Verdict, told: str) -> Finding:
         if verdict.kind is not Kind.GRANT or isinstance(facts.grants, Unreadable):
             by = "the key's policy" if verdict.kind is Kind.RESOURCE else f"the IAM policy {verdict.policy}"
             return self._made(Status.OK, f"{told}: the role may use it by {by}")

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from cado_ops.model import SSM_TAG, SSM_TAG_VALUE
-from cado_ops.plan.tagging import mistagged
+from cado_ops.arns import ACCOUNT_ID, PARTITION, ROLE_NAME, ROLE_PATH
+from cado_ops.model import SSM_TAG, SSM_TAG_VALUE, Instance
+from cado_ops.plan.tagging import TagWish, mistagged, plan_tag
 from cado_ops.policy.evaluate import Decision, Policies, Policy, Verdict, evaluate
 from cado_ops.verdict.commands import Asker
 from cado_ops.verdict.readiness.facts import InstanceFacts, RoleFacts, Simulation, Unreadable
@@ -26,15 +28,20 @@ from cado_ops.verdict.readiness.requests import (
 
 BOTH = (Route.TRIAGE, Route.DISK)
 TRIAGE, DISK = (Route.TRIAGE,), (Route.DISK,)
+ROLE_ARN = rf"arn:{PARTITION}:iam::{ACCOUNT_ID}:role{ROLE_PATH}{ROLE_NAME}"
 _SIMULATE = "iam:SimulatePrincipalPolicy"
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What is made of one need: ``why`` in words, where it is not allowed for certain."""
+    """What is made of one need: ``why`` in words, where it is not allowed for certain.
+
+    ``missing``: nothing forbids it, and nothing allows it either.
+    """
 
     status: Status
     why: str = ""
+    missing: bool = False
 
 
 def policies_of(role: RoleFacts) -> Policies:
@@ -50,11 +57,11 @@ def policies_of(role: RoleFacts) -> Policies:
 
 def with_simulator(verdict: Verdict, need: Need, simulation: Simulation) -> Answer:
     """Our verdict, and AWS's: only where both allow is it allowed. AWS alone knows the organisation's policies."""
-    if verdict.decision is Decision.DENY:
-        return Answer(Status.BLOCK, f"{need.action}: {_denied(verdict)}")
     answer = simulation.answers.get(need.place)
     if answer is not None and answer.by_organization is False:
         return Answer(Status.BLOCK, f"{need.action}: an organisation policy (SCP) denies it")
+    if verdict.decision is Decision.DENY:
+        return Answer(Status.BLOCK, f"{need.action}: {_denied(verdict)}", missing=not verdict.explicit)
     # For a key the simulator knows neither its policy nor its grants.
     comparable = answer is not None and not answer.missing and not need.action.startswith("kms:")
     if answer is not None and comparable and answer.decision != "allowed":
@@ -78,7 +85,7 @@ def all_of(answers: Sequence[Answer]) -> Answer:
     """The worst, with the words of all that are as bad."""
     worst = min(answers, key=lambda each: list(Status).index(each.status))
     words = dict.fromkeys(each.why for each in answers if each.status is worst.status and each.why)
-    return Answer(worst.status, "; ".join(words))
+    return Answer(worst.status, "; ".join(words), any(each.missing for each in answers))
 
 
 @dataclass(frozen=True)
@@ -98,9 +105,7 @@ def role_findings(facts: InstanceFacts, asker: Asker) -> Iterator[Finding]:
     """The role itself, and what it may do. Without a role there is nothing more to be said."""
     role, there, where = facts.role, facts.instance, facts.partition
     if role.there is False:
-        others = f" ({role.instead})" if role.instead else ""
-        detail = f"account {there.account} has no role {role.arn.rpartition('/')[2]}{others}"
-        yield Finding("cado-role", Status.BLOCK, detail, None, BOTH)
+        yield _missing_role(facts, asker)
         return
     if isinstance(role.there, Unreadable):
         yield _unknown("cado-role", missing([role.there]), BOTH, facts, asker)
@@ -120,54 +125,80 @@ def role_findings(facts: InstanceFacts, asker: Asker) -> Iterator[Finding]:
     yield _permission("read-snapshot", "blocks of snapshots (EBS direct)", blocks, DISK, facts, asker)
 
 
+def _missing_role(facts: InstanceFacts, asker: Asker) -> Finding:
+    role, there = facts.role, facts.instance
+    option, _, other = (role.instead or "").partition(" ")
+    detail = f"account {there.account} has no role {role.arn.rpartition('/')[2]}"
+    if option == "--cado-role" and re.fullmatch(ROLE_ARN, other):
+        line = asker.line(
+            "check",
+            there.instance_id,
+            "--cado-role",
+            other,
+            account=there.account,
+            region=there.region,
+            in_case=True,
+        )
+        return Finding("cado-role", Status.BLOCK, f"{detail}; one is called {other}", line, BOTH)
+    return Finding("cado-role", Status.BLOCK, f"{detail}; {role.instead}" if role.instead else detail, None, BOTH)
+
+
 def _tag(facts: InstanceFacts, asker: Asker, now: Sequence[Verdict], once_tagged: Verdict) -> Finding:
-    """The tag, and whether the role's policy makes it matter."""
+    """The tag, and whether the role's policy makes it matter: send-command is judged as if it were right."""
     there = facts.instance
-    value = there.tags.get(SSM_TAG)
-    near, twins = mistagged(there), [key for key in there.tags if key.lower() == SSM_TAG.lower() and key != SSM_TAG]
-    if value == SSM_TAG_VALUE:
-        shown = f"{SSM_TAG}={SSM_TAG_VALUE}"
-    elif value is not None:
-        shown = f"{SSM_TAG} is {value!r}" + (", which the role's policy does not take for True" if near else "")
-    else:
-        shown = f"{SSM_TAG} is not there"
-    if twins:
-        shown += f"; {twins[0]} differs from it only in case, and which one IAM sees is not defined"
-    words = ("tag-instances", there.instance_id)
-    on_purpose = value is not None and value != SSM_TAG_VALUE and not near
-    fix = asker.line(
-        *words, *(("--overwrite",) if on_purpose else ()), account=there.account, region=there.region, in_case=True
-    )
-    mend = None if on_purpose else Mend.TAG
-    allowed = [each.allowed for each in now]
-    if all(allowed):
-        if value == SSM_TAG_VALUE:
+    value, twins = there.tags.get(SSM_TAG), _twins(there)
+    exact = value == SSM_TAG_VALUE
+    on_purpose = value is not None and not exact and not mistagged(there)
+    words = ("tag-instances", there.instance_id, *(("--overwrite",) if on_purpose else ()))
+    fix: str | None = asker.line(*words, account=there.account, region=there.region, in_case=True)
+    mend: Mend | None = None if on_purpose else Mend.TAG
+    shown = _shown(value, twins)
+    full = plan_tag(there, TagWish(case=asker.case)).error
+    if full is not None:
+        shown, fix, mend = f"{shown}; {full.message}", None, None
+    if exact:
+        mend = None
+        fix = _drop(there, twins, asker) if twins else None
+    if all(each.allowed for each in now):
+        if exact:
             return Finding("tag", Status.OK, shown, None, TRIAGE)
         return Finding("tag", Status.WARN, f"{shown}; the role reaches the instance all the same", fix, TRIAGE)
-    certain = [each.decision for each in now]
-    if value == SSM_TAG_VALUE and not twins:
-        # What stands in the way then is not the tag: send-command says it.
-        known = once_tagged.decision is not Decision.UNKNOWN
-        return Finding("tag", Status.OK if known else Status.UNKNOWN, shown + _whether(once_tagged), None, TRIAGE)
-    if set(certain) == {Decision.DENY} and once_tagged.decision is not Decision.UNKNOWN:
-        return Finding("tag", Status.BLOCK, shown, fix, TRIAGE, mend)
-    if any(allowed) and once_tagged.allowed:
-        if value == SSM_TAG_VALUE:
-            spare = asker.aws(
-                "ec2", "delete-tags", "--resources", there.instance_id, "--tags",
-                *(f"Key={key},Value={there.tags[key]}" for key in twins),
-                account=there.account, region=there.region,
-            )  # fmt: skip
-            return Finding("tag", Status.UNKNOWN, shown, spare, TRIAGE)
-        return Finding("tag", Status.UNKNOWN, shown, fix, TRIAGE, mend)
-    reasons = next((each for each in now if each.decision is Decision.UNKNOWN), once_tagged)
-    return Finding("tag", Status.UNKNOWN, shown + _whether(reasons), fix, TRIAGE, mend)
+    open_ = [each for each in (*now, once_tagged) if each.decision is Decision.UNKNOWN]
+    if open_:
+        why = f"{shown}; whether the role's policy asks for it is not known: {'; '.join(open_[0].reasons)}"
+        return Finding("tag", Status.UNKNOWN, why, fix, TRIAGE, mend)
+    if not once_tagged.allowed:
+        # It would not help: what stands in the way is told by send-command.
+        return Finding("tag", Status.OK if exact else Status.WARN, shown, fix, TRIAGE)
+    status = Status.UNKNOWN if any(each.allowed for each in now) else Status.BLOCK
+    return Finding("tag", status, shown, fix, TRIAGE, mend)
 
 
-def _whether(verdict: Verdict) -> str:
-    if verdict.decision is not Decision.UNKNOWN:
-        return ""
-    return f"; whether the role's policy asks for it is not known: {'; '.join(verdict.reasons)}"
+def _twins(there: Instance) -> list[str]:
+    return sorted(key for key in there.tags if key.lower() == SSM_TAG.lower() and key != SSM_TAG)
+
+
+def _shown(value: str | None, twins: Sequence[str]) -> str:
+    """The tag in words."""
+    if value is None:
+        told = f"{SSM_TAG} is not there"
+    elif value == SSM_TAG_VALUE:
+        told = f"{SSM_TAG}={value}"
+    elif value.strip().lower() == SSM_TAG_VALUE.lower():
+        told = f"{SSM_TAG} is {value!r}, which is not the same as {SSM_TAG_VALUE}"
+    else:
+        told = f"{SSM_TAG} is {value!r}: set on purpose"
+    differs = "differs from it only in case, and which one IAM sees is not defined"
+    return f"{told}; {twins[0]} {differs}" if twins else told
+
+
+def _drop(there: Instance, twins: Sequence[str], asker: Asker) -> str:
+    """What takes a second key off again: tag-instances leaves it alone."""
+    pairs = [f"Key={key},Value={there.tags[key]}" for key in twins]
+    return asker.aws(
+        "ec2", "delete-tags", "--resources", there.instance_id, "--tags", *pairs,
+        account=there.account, region=there.region,
+    )  # fmt: skip
 
 
 def _sessions(facts: InstanceFacts, asker: Asker, judge: Judge) -> Finding:

@@ -122,7 +122,7 @@ def to_simulate(
         command_with(partition, instance.region, instance.platform),
         *snapshots_of(partition, instance.account, instance.region, volumes),
         *blocks_in(partition, instance.region),
-        *map(decrypt, key_arns),
+        *(Need(action, arn) for arn in key_arns for action in (DECRYPT, CREATE_GRANT)),
     ]
 
 
