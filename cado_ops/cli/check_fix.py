@@ -21,11 +21,10 @@ from cado_ops.verdict.readiness.finding import Mend
 from cado_ops.workflow.change import Guards, Proposal
 from cado_ops.workflow.grants import propose_grants
 
-_ENDS = (Status.REFUSED, Status.INTERRUPTED)
-
 
 def mend(session: Session, checker: Checker, guards: Guards) -> Status | None:
     """Makes the changes, and looks again. The status where it was refused or interrupted, else None."""
+    refused: Status | None = None
     for propose in (_tags, _grants):
         proposal = propose(session, checker)
         if proposal is None:
@@ -34,11 +33,15 @@ def mend(session: Session, checker: Checker, guards: Guards) -> Status | None:
         oldest = min(checker.seen.read_at.values(), default=session.world.clock())
         report = carry_out(session, proposal, guards, _always(oldest))
         _note(checker, session, report)
-        if report.status in _ENDS:
+        if report.status is Status.INTERRUPTED:
             return report.status
+        if report.status is Status.REFUSED:
+            refused = report.status
+            break
+    # What was changed before a refusal is changed, and told as it is now.
     if session.run_id is not None:
         checker.look()
-    return None
+    return refused
 
 
 def _always(moment: float) -> Callable[[Cell], float]:

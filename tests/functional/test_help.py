@@ -18,6 +18,7 @@ NAMES = [
     "untag-instances",
     "status",
     "targets",
+    "check",
     "explain",
     "kms",
     "kms grant",

@@ -192,8 +192,16 @@ def policy_check(cli: Cli, aws: Any, ids: Any) -> None:
     assert cli("policy", "check", "--role", "Nobody", *IN_PROD).code == 1
 
 
+def check(cli: Cli, aws: Any, ids: Any) -> None:
+    with_a_managed_policy(aws)
+    named = [ids()[name] for name in ("db-01", "api-03", "dc-01")]
+    assert cli("check", *named, *EVERYWHERE).code == 3
+    assert cli("check", *named, *IN_PROD, "--cado-role", "Nobody").code == 3, "and is told what there is instead"
+
+
 FLOWS: dict[str, Callable[[Cli, Any, Any], None]] = {
     "status": status,
+    "check": check,
     "targets": targets,
     "tag-instances": tag,
     "untag-instances": untag,
@@ -266,7 +274,7 @@ def test_what_it_writes_is_named_and_bound(cli: Cli) -> None:
     assert all(statement.conditions for statement in writing.values())
 
 
-@pytest.mark.parametrize("name", ["status", "targets", "kms list"])
+@pytest.mark.parametrize("name", ["status", "check", "targets", "kms list"])
 def test_what_only_looks_may_write_nothing(cli: Cli, name: str) -> None:
     [statement] = shown(cli, "operator", "--for", name).statements
     assert not any(actions.find(str(each)).writes for each in statement.actions or ())  # type: ignore[union-attr]

@@ -70,7 +70,7 @@ def test_the_reference_names_no_option_that_is_not_there():
     assert set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", EXISTING)) - known == set()
 
 
-@pytest.mark.parametrize("command", ["tag-instances", "status", "targets", "runs list", "explain"])
+@pytest.mark.parametrize("command", ["tag-instances", "status", "check", "targets", "runs list", "explain"])
 def test_the_reference_has_every_field(command: str):
     rows = [line for line in EXISTING.splitlines() if line.startswith("|") and f"`{command}`" in line]
     fields = layout(command, []).fields

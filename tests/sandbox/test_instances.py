@@ -150,3 +150,53 @@ def test_ssm_knows_the_running_ones_with_an_agent(client, named, sandbox):
     filters = [{"Key": "InstanceIds", "Values": [named("web-01"), named("web-02")]}]
     answer = ssm.describe_instance_information(Filters=filters)["InstanceInformationList"]
     assert [node["InstanceId"] for node in answer] == [named("web-02")]
+
+
+def test_ssm_knows_hybrid_nodes_apart(client, named):
+    staging = "333333333333"
+    ssm = client("ssm", staging, "eu-central-1")
+    filters = [{"Key": "ResourceType", "Values": ["ManagedInstance"]}]
+    [node] = ssm.describe_instance_information(Filters=filters)["InstanceInformationList"]
+    there = named("dev-03", staging, "eu-central-1")
+    assert (node["InstanceId"], node["PingStatus"]) == (f"m{there}", "Online")
+    assert "SourceId" not in node
+    assert there not in [
+        each["InstanceId"] for each in ssm.describe_instance_information()["InstanceInformationList"]
+    ]
+
+
+def test_default_host_management(client, refusal):
+    """ "$None" is how AWS writes that it is off."""
+    name = "/ssm/managed-instance/default-ec2-instance-management-role"
+    values = [
+        client("ssm", account, "eu-central-1").get_service_setting(SettingId=name)["ServiceSetting"]["SettingValue"]
+        for account in (PRODUCTION, "333333333333")
+    ]
+    assert values == ["$None", "service-role/AWSSystemsManagerDefaultEC2InstanceManagementRole"]
+    code, _ = refusal(client("ssm", PRODUCTION).get_service_setting, SettingId="/ssm/other")
+    assert code == "ServiceSettingNotFound"
+
+
+def test_what_instances_are_besides(client, named):
+    def told(name, region="eu-west-1"):
+        ids = [named(name, PRODUCTION, region)]
+        [reservation] = client("ec2", PRODUCTION, region).describe_instances(InstanceIds=ids)["Reservations"]
+        return reservation["Instances"][0]
+
+    assert told("web-us-02", "us-east-1")["InstanceLifecycle"] == "spot"
+    assert told("api-us-01", "us-east-1")["Operator"] == {"Managed": True, "Principal": "eks.amazonaws.com"}
+    plain = told("web-01")
+    assert "InstanceLifecycle" not in plain
+    assert "Operator" not in plain
+    assert plain["IamInstanceProfile"]["Arn"] == f"arn:aws:iam::{PRODUCTION}:instance-profile/acme-ssm"
+    assert "IamInstanceProfile" not in told("api-03")
+
+
+def test_the_key_whose_policy_names_cados_role(client):
+    kms = client("kms", "111111111111")
+    arn = kms.describe_key(KeyId="alias/acme-ebs")["KeyMetadata"]["Arn"]
+    policy = kms.get_key_policy(KeyId=arn, PolicyName="default")["Policy"]
+    assert "arn:aws:iam::111111111111:role/CadoResponseRole" in policy
+    other = client("kms", PRODUCTION)
+    arn = other.describe_key(KeyId="alias/acme-ebs")["KeyMetadata"]["Arn"]
+    assert "CadoResponseRole" not in other.get_key_policy(KeyId=arn, PolicyName="default")["Policy"]

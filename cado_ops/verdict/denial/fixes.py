@@ -85,6 +85,22 @@ def tag_command(found: InstanceRef, account: str | None, in_region: str | None, 
     )
 
 
+def check_command(names: str | None, account: str | None, in_region: str | None, case: str | None) -> str | None:
+    """``cado-ops check`` for the instances that a text names; None where any of them is no instance."""
+    found = [instance(each.strip()) for each in (names or "").split(",")]
+    whole = [each for each in found if each is not None]
+    if len(whole) < len(found):
+        return None
+    first = whole[0]
+    return command(
+        "check",
+        *(each.instance_id for each in whole),
+        account=first.account or account,
+        region=first.region or region(in_region),
+        case=case,
+    )
+
+
 def grant_command(
     found: ResourceRef, name: str, in_region: str | None, account: str | None, case: str | None
 ) -> str:

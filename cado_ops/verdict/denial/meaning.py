@@ -62,6 +62,7 @@ def _known(told: Told, known: Known, case: str | None) -> Explanation:
         cause += more
     elif known.kind == AGENT:
         cause += place_of(told)
+        fix = fixes.check_command(told.resource, told.account, told.region, case)
     return Explanation.of(told, known.kind, cause, fix)
 
 
