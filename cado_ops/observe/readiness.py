@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
 from typing import TypeVar
 
 from cado_ops.aws.connection import Connection
@@ -16,14 +15,15 @@ from cado_ops.aws.ec2 import FILTER_VALUES, Ec2
 from cado_ops.aws.iam import Iam
 from cado_ops.aws.kms import Kms
 from cado_ops.aws.ssm import Ssm
-from cado_ops.errors import AwsError, Kind, PolicyError
 from cado_ops.fanout import FanOut
 from cado_ops.filters import Filter
 from cado_ops.model import Caller, Cell, Grant, Instance, ManagedNode, Volume
+from cado_ops.observe.attempt import attempt, unreadable
 from cado_ops.observe.grant_reader import cell_of
 from cado_ops.observe.instances import Found, ids_not_found, select_instances, sweep_selection
 from cado_ops.observe.policies import policies_of, policy_document
 from cado_ops.observe.roles import find_cado_role
+from cado_ops.observe.simulation import simulate_roles
 from cado_ops.observe.sweep import Seen, as_aws_error
 from cado_ops.plan.tagging import ENDED_STATES
 from cado_ops.policy.document import read_document
@@ -33,16 +33,11 @@ from cado_ops.verdict.readiness.facts import (
     InstanceFacts,
     KeyFacts,
     RoleFacts,
-    Simulated,
     Simulation,
     Unreadable,
 )
-from cado_ops.verdict.readiness.requests import Need, to_simulate
 
 T = TypeVar("T")
-# More resources than this are put to the simulator in several calls.
-RESOURCES_A_CALL = 50
-_TAG_PREFIXES = ("ssm:resourcetag/", "aws:resourcetag/")
 
 
 @dataclass
@@ -107,9 +102,9 @@ class ReadinessReader:
                 role = role_facts.get(cell.account) or RoleFacts(self._expected(cell.account), there=True)
                 facts = _facts(instance, reading, role, key_facts)
                 by_account.setdefault(cell.account, []).append(facts)
-        simulations = self._each(by_account, lambda account: self._simulation(account, by_account[account]))
+        simulations = simulate_roles(self.iam, by_account, self.max_concurrency) if self.simulator else {}
         return seen, [
-            replace(each, simulation=simulations[account])
+            replace(each, simulation=simulations.get(account, Simulation(asked=False)))
             for account in sorted(by_account)
             for each in by_account[account]
         ]
@@ -199,30 +194,6 @@ class ReadinessReader:
                     kept.append(grant)
         return tuple(kept), total
 
-    # --- AWS's simulator, once a role
-
-    def _simulation(self, account: str, instances: Sequence[InstanceFacts]) -> Simulation:
-        alive = [each for each in instances if _alive(each.instance)]
-        if not self.simulator or not alive:
-            return Simulation(asked=False)
-        role = alive[0].role
-        if role.there is False:
-            return Simulation()
-        tags = () if isinstance(role.policies, Unreadable) else _asked_tags(role)
-        needs = [
-            need for each in alive for need in to_simulate(each.instance, each.arn, each.partition, each.keys, tags)
-        ]
-        answers: dict[tuple[str, str], Simulated] = {}
-        for actions, resources, context in calls_for(needs):
-            ask = partial(self.iam.simulate_all, account, role.arn, actions, resources, context)
-            told = attempt("iam", ask)
-            if isinstance(told, Unreadable):
-                return Simulation(answers, told)
-            answers |= {
-                place: Simulated(each.decision, each.by_organization, each.missing) for place, each in told.items()
-            }
-        return Simulation(answers)
-
     def _each(self, jobs: Iterable[str], work: Callable[[str], T]) -> dict[str, T]:
         fan: FanOut[str, T] = FanOut(work, self.max_concurrency)
         for job in jobs:
@@ -236,61 +207,8 @@ class ReadinessReader:
         return results
 
 
-def attempt(service: str, read: Callable[[], T]) -> T | Unreadable:
-    """A fact, or why it is none. Raises AwsError where the credentials are no good: then nothing can be read."""
-    try:
-        return read()
-    except PolicyError as error:
-        return Unreadable(f"{service}: a policy", error.message, denied=False)
-    except AwsError as error:
-        if error.kind is Kind.CREDENTIALS:
-            raise
-        return unreadable(service, error)
-
-
-def unreadable(service: str, error: AwsError) -> Unreadable:
-    """The action that failed, as IAM names it."""
-    if error.operation == "AssumeRole":
-        service = "sts"
-    action = f"{service}:{error.operation}" if error.operation else service
-    return Unreadable(action, f"{error.code}: {error.message}", error.kind in (Kind.DENIED, Kind.ORG_DENIED))
-
-
-def calls_for(needs: Iterable[Need]) -> list[tuple[list[str], list[str], dict[str, list[str]]]]:
-    """The simulator's calls: actions, resources and context, so that each call asks for nothing that is not needed.
-
-    Needs that differ in nothing but the resource share a call, and so do actions on the same resources.
-    """
-    resources: dict[tuple[str, tuple[tuple[str, str], ...]], dict[str, None]] = {}
-    for need in needs:
-        resources.setdefault((need.action, tuple(sorted(need.context.items()))), {})[need.resource] = None
-    actions: dict[tuple[tuple[str, ...], tuple[tuple[str, str], ...]], list[str]] = {}
-    for (action, context), found in resources.items():
-        actions.setdefault((tuple(found), context), []).append(action)
-    calls = []
-    for (places, context), together in actions.items():
-        told = {key: [value] for key, value in context}
-        for start in range(0, len(places), RESOURCES_A_CALL):
-            calls.append((together, list(places[start : start + RESOURCES_A_CALL]), told))
-    return calls
-
-
 def _alive(instance: Instance) -> bool:
     return instance.state not in ENDED_STATES
-
-
-def _asked_tags(role: RoleFacts) -> list[str]:
-    """The tags of instances that a role's policies have conditions on."""
-    assert not isinstance(role.policies, Unreadable)
-    boundary = [role.boundary] if isinstance(role.boundary, Policy) else []
-    keys = {
-        condition.key.lower()
-        for policy in (*role.policies, *boundary)
-        if policy.document is not None
-        for statement in policy.document.statements
-        for condition in statement.conditions
-    }
-    return sorted(key.partition("/")[2] for key in keys if key.startswith(_TAG_PREFIXES))
 
 
 def _facts(instance: Instance, reading: CellFacts, role: RoleFacts, keys: Mapping[str, KeyFacts]) -> InstanceFacts:

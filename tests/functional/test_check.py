@@ -153,6 +153,30 @@ def test_a_role_of_another_name(cli: Cli, ids: Any) -> None:
     assert routes(again.json["items"][0]) == ("ready", "ready"), "and its fix is the right command"
 
 
+def test_a_key_of_another_account(cli: Cli, ids: Any, aws: Any, grants: Any) -> None:
+    """It is read where that account is in scope, and not known where it is not."""
+    key, there, ec2 = grants(STAGING, EU).key("acme-data"), ids()["dc-01"], aws(PROD, EU)
+    zone = ec2.describe_instances(InstanceIds=[there])["Reservations"][0]["Instances"][0]["Placement"]
+    made = ec2.create_volume(AvailabilityZone=zone["AvailabilityZone"], Size=8, Encrypted=True, KmsKeyId=key)
+    ec2.attach_volume(InstanceId=there, VolumeId=made["VolumeId"], Device="/dev/sdz")
+
+    def told(accounts: str) -> dict[str, Any]:
+        result = cli.json("check", there, "--account", accounts, "--region", EU, *ROLE)
+        item = next(each for each in result.json["items"] if each["instance_id"] == there)
+        [found] = [
+            each for each in item["findings"] if made["VolumeId"] in each["detail"] and each["check"] == "volume"
+        ]
+        return found
+
+    unknown = told(PROD)
+    assert unknown["status"] == "unknown"
+    assert f"add --account {STAGING}" in unknown["detail"]
+    blocked = told(f"{PROD},{STAGING}")
+    assert blocked["status"] == "block"
+    assert f"of account {STAGING}" in blocked["detail"]
+    assert f"--account {STAGING} --account {PROD}" in blocked["fix"]
+
+
 def test_the_fixes_mend(cli: Cli, ids: Any) -> None:
     """Each command that is shown can be run as it stands; what stays is not this program's to mend."""
     named = ("check", ids()["web-02"], *IN_PROD, "--case", "IR-9", "--expires", "72h")

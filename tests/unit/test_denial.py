@@ -304,7 +304,9 @@ def test_several_instances_without_an_agent():
     ids = [f"i-{number:017x}" for number in range(1, 51)]
     item = one(f"Instances [[{', '.join(ids)}]] not in a valid state for account {A}")
     assert (item["kind"], item["resource"]) == ("agent-offline", ", ".join(ids))
-    assert one(f"Instances [[i-xxx]] not in a valid state for account {A}")["resource"] is None
+    assert item["fix"] == f"cado-ops check {' '.join(ids)} --account {A}"
+    cut = one(f"Instances [[i-xxx]] not in a valid state for account {A}")
+    assert (cut["resource"], cut["fix"]) == (None, None)
 
 
 def test_what_each_kind_says_here():

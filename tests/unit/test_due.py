@@ -18,6 +18,7 @@ from cado_ops.due import (
     is_expired,
     parse_claim,
     parse_due,
+    parse_duration,
 )
 from cado_ops.errors import UsageError
 
@@ -188,3 +189,19 @@ def test_any_text_is_read_or_refused(text: str) -> None:
     except UsageError:
         return
     assert NOW < due <= NOW + MAX_AHEAD + QUARTER
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [("90s", 90), ("30m", 1800), ("2h", 7200), ("1h30m", 5400), ("1h0m1s", 3601), ("24h", 86400)],
+)
+def test_a_length_of_time(text: str, seconds: int) -> None:
+    assert parse_duration(text, "--timeout") == seconds
+
+
+@pytest.mark.parametrize(
+    "text", ["", "0s", "0h0m", "10", "-5s", "1d", "5s1m", "25h", "86401s", "soon", "1.5h", "٣m"]
+)
+def test_no_length_of_time(text: str) -> None:
+    with pytest.raises(UsageError, match="--timeout"):
+        parse_duration(text, "--timeout")

@@ -107,6 +107,8 @@ class _Disk:
             return self._unknown(told, answer.why + _unread(facts))
         if answer.missing:
             detail = f"{told}: neither its policy, nor an IAM policy, nor a grant lets the role use it"
+            if key.account != self.facts.instance.account:
+                detail += "; across accounts the role's own policies have to allow it as well"
             return replace(self._made(Status.BLOCK, detail, self._grant(key)), mend=Mend.GRANT)
         if answer.status is Status.BLOCK:
             return self._made(Status.BLOCK, f"{told}: {answer.why}")

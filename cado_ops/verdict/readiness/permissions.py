@@ -36,12 +36,13 @@ _SIMULATE = "iam:SimulatePrincipalPolicy"
 class Answer:
     """What is made of one need: ``why`` in words, where it is not allowed for certain.
 
-    ``missing``: nothing forbids it, and nothing allows it either.
+    ``missing``: nothing forbids it, and nothing allows it either. ``elsewhere``: no policy of the role is why.
     """
 
     status: Status
     why: str = ""
     missing: bool = False
+    elsewhere: bool = False
 
 
 def policies_of(role: RoleFacts) -> Policies:
@@ -59,7 +60,11 @@ def with_simulator(verdict: Verdict, need: Need, simulation: Simulation) -> Answ
     """Our verdict, and AWS's: only where both allow is it allowed. AWS alone knows the organisation's policies."""
     answer = simulation.answers.get(need.place)
     if answer is not None and answer.by_organization is False:
-        return Answer(Status.BLOCK, f"{need.action}: an organisation policy (SCP) denies it")
+        # A key that the policy asks for and that was not told may be why.
+        if answer.missing:
+            why = f"an organisation policy (SCP) may deny it: it depends on {', '.join(answer.missing)}"
+            return Answer(Status.UNKNOWN, f"{need.action}: {why}")
+        return Answer(Status.BLOCK, f"{need.action}: an organisation policy (SCP) denies it", elsewhere=True)
     if verdict.decision is Decision.DENY:
         return Answer(Status.BLOCK, f"{need.action}: {_denied(verdict)}", missing=not verdict.explicit)
     # For a key the simulator knows neither its policy nor its grants.
@@ -84,8 +89,13 @@ def _denied(verdict: Verdict) -> str:
 def all_of(answers: Sequence[Answer]) -> Answer:
     """The worst, with the words of all that are as bad."""
     worst = min(answers, key=lambda each: list(Status).index(each.status))
-    words = dict.fromkeys(each.why for each in answers if each.status is worst.status and each.why)
-    return Answer(worst.status, "; ".join(words), any(each.missing for each in answers))
+    alike = [each for each in answers if each.status is worst.status]
+    return Answer(
+        worst.status,
+        "; ".join(dict.fromkeys(each.why for each in alike if each.why)),
+        any(each.missing for each in answers),
+        all(each.elsewhere for each in alike),
+    )
 
 
 @dataclass(frozen=True)
@@ -230,7 +240,8 @@ def _permission(
     if answer.status is Status.UNKNOWN:
         return _unknown(check, f"{what}, not known: {answer.why}", routes, facts, asker)
     fix = asker.line("policy", "check", "--role", facts.role.arn, account=facts.instance.account)
-    return Finding(check, Status.BLOCK, f"the role may not: {what}: {answer.why}", fix, routes)
+    told = f"the role may not: {what}: {answer.why}"
+    return Finding(check, Status.BLOCK, told, None if answer.elsewhere else fix, routes)
 
 
 def _unknown(check: str, detail: str, routes: tuple[Route, ...], facts: InstanceFacts, asker: Asker) -> Finding:
