@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from cado_ops.cli.changing import carry_out, header_of, next_after
 from cado_ops.cli.check import Checker
-from cado_ops.cli.kms_proposal import proposal_of, reader_of
+from cado_ops.cli.kms_proposal import proposal_of, reader_of, warn_of_create_grant
 from cado_ops.cli.session import Session
 from cado_ops.model import Cell, ErrorInfo, Failure, Kind, Report, ResourceRef, Status
 from cado_ops.plan.granting import GrantWish
@@ -24,6 +24,8 @@ from cado_ops.workflow.grants import propose_grants
 
 def mend(session: Session, checker: Checker, guards: Guards) -> Status | None:
     """Makes the changes, and looks again. The status where it was refused or interrupted, else None."""
+    if guards.dry_run:
+        session.warn("the settings ask for a dry run: --fix changes nothing")
     refused: Status | None = None
     for propose in (_tags, _grants):
         proposal = propose(session, checker)
@@ -31,7 +33,8 @@ def mend(session: Session, checker: Checker, guards: Guards) -> Status | None:
             continue
         # The oldest of what was read: older than a minute, it is read again before it is changed.
         oldest = min(checker.seen.read_at.values(), default=session.world.clock())
-        report = carry_out(session, proposal, guards, _always(oldest))
+        with session.silently():
+            report = carry_out(session, proposal, guards, _always(oldest))
         _note(checker, session, report)
         if report.status is Status.INTERRUPTED:
             return report.status
@@ -87,7 +90,9 @@ def _grants(session: Session, checker: Checker) -> Proposal | None:
     wish = GrantWish(operations=given.operations(), case=session.case, due=given.due(session.world.now()))
     reader = reader_of(session, given.principal("retiring-principal"))
     seen, changes = propose_grants(reader, KeySelection(refs), wish, None, external=False)
-    return replace(proposal_of(session, reader, seen, changes), command="kms grant")
+    proposal = replace(proposal_of(session, reader, seen, changes), command="kms grant")
+    warn_of_create_grant(session, wish, proposal)
+    return proposal
 
 
 def _note(checker: Checker, session: Session, report: Report) -> None:

@@ -49,17 +49,13 @@ def grant(ctx: typer.Context, *, flags: dict[str, Any]) -> int:
         assert session.scope is not None
         plan_file(session, guards)
         # Everything the user typed is checked: only now AWS's SDK is loaded.
-        from cado_ops.cli.kms_proposal import proposal_of, reader_of
+        from cado_ops.cli.kms_proposal import proposal_of, reader_of, warn_of_create_grant
         from cado_ops.workflow.grants import propose_grants
 
         reader = reader_of(session, retiring)
         seen, changes = propose_grants(reader, selection, wish, grantee, external=external)
         proposal = proposal_of(session, reader, seen, changes)
-        if "CreateGrant" in wish.operations and proposal.planned:
-            session.warn(
-                "the grant contains CreateGrant: its grantee can pass the access on, in grants of its own; "
-                "--operations no-create-grant leaves that out"
-            )
+        warn_of_create_grant(session, wish, proposal)
         return save_or_carry_out(session, proposal, guards, seen.read_at)
 
     return run("kms grant", flags, world, body)

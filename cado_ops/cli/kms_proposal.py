@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from cado_ops.observe.keys import KeysFound
     from cado_ops.observe.sweep import Seen
     from cado_ops.plan.grant_change import GrantChange
+    from cado_ops.plan.granting import GrantWish
     from cado_ops.workflow.change import Proposal
 
 
@@ -56,3 +57,12 @@ def proposal_of(
         account_names={change.account: seen.name_of(change.account) for change in changes},
         header=header_of(session, session.given_roles()),
     )
+
+
+def warn_of_create_grant(session: Session, wish: GrantWish, proposal: Proposal) -> None:
+    """What a grant that contains CreateGrant gives away."""
+    if "CreateGrant" in wish.operations and proposal.planned:
+        session.warn(
+            "the grant contains CreateGrant: its grantee can pass the access on, in grants of its own; "
+            "--operations no-create-grant leaves that out"
+        )

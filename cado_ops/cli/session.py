@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -174,6 +175,16 @@ class Session:
                 self._ndjson.item(item)
             except OSError as error:
                 self._unwritten = error
+
+    @contextmanager
+    def silently(self) -> Iterator[None]:
+        """While a command does another's work within its own: those items are not its result."""
+        stream, shown = self._ndjson, self.plan_shown
+        self._ndjson = None
+        try:
+            yield
+        finally:
+            self._ndjson, self.plan_shown = stream, shown
 
     @property
     def streams(self) -> bool:

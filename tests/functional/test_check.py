@@ -304,6 +304,30 @@ class TestFix:
         assert "CadoResponseSSMEnabled" not in tags()["web-01"]
         assert grants().ours("acme-ebs") == []
 
+    def test_its_changes_are_no_items_of_check(self, cli: Cli, ids: Any) -> None:
+        lines = cli("check", ids()["web-01"], *IN_PROD, "--fix", "--yes", "-o", "ndjson").lines
+        assert [line["type"] for line in lines] == ["item", "summary"]
+        assert lines[0]["routes"] == {"triage": "ready", "disk": "ready"}
+        assert lines[1]["run_id"]
+
+    def test_whoever_says_no_at_the_terminal_sees_the_findings_all_the_same(self, cli: Cli, ids: Any) -> None:
+        result = cli("check", ids()["web-01"], *IN_PROD, "--fix", stdin=Terminal("n\n"), stderr=Terminal())
+        assert result.code == 4
+        assert "block tag" in result.out
+        assert "CreateGrant" not in result.err, "what was not reached is not asked about"
+
+    def test_a_grant_with_create_grant_is_warned_of(self, cli: Cli, ids: Any) -> None:
+        assert "pass the access on" in cli("check", ids()["web-03"], *IN_PROD, "--fix", "--yes").err
+
+    def test_a_dry_run_of_the_settings_holds(
+        self, cli: Cli, ids: Any, tags: Any, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("CADO_OPS_DRY_RUN", "true")
+        result = cli("check", ids()["web-01"], *IN_PROD, "--fix")
+        assert (result.code, cli.runs()) == (3, [])
+        assert "changes nothing" in result.err
+        assert "CadoResponseSSMEnabled" not in tags()["web-01"]
+
     def test_not_confirmed(self, cli: Cli, ids: Any, tags: Any) -> None:
         named = ("check", ids()["web-01"], *IN_PROD, "--fix")
         result = cli.json(*named)
