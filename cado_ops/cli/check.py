@@ -167,6 +167,7 @@ class Checker:
             cado_role=given.text("cado-role"),
             case=session.case,
             expires=given.text("expires"),
+            endpoint_url=given.text("endpoint-url"),
         )
 
 

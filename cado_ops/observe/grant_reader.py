@@ -14,7 +14,7 @@ from cado_ops.fanout import FanOut
 from cado_ops.model import Caller, Cell, ErrorInfo, Failure, Grant, Owner
 from cado_ops.observe.grants import GrantPage, walk
 from cado_ops.observe.keys import KeysFound, KeyUse, refs_not_found, select_keys
-from cado_ops.observe.roles import CadoRole, Operator, find_cado_role, find_operator
+from cado_ops.observe.roles import CadoRole, Operator, find_cado_role, find_operator, refuse_stray
 from cado_ops.observe.sweep import Seen, sweep
 from cado_ops.observe.targets import failure, resolve_accounts
 from cado_ops.plan.granting import NEAR_QUOTA
@@ -55,12 +55,8 @@ class GrantReader:
         accounts = resolve_accounts(
             self.scope, self.caller, self.connection, selection.cells, whole_scope=selection.needs_scope
         )
-        stray = sorted(self.roles.typed - accounts.in_scope.keys() - self.scope.exclude_accounts)
-        if stray and not accounts.failures:
-            raise UsageError(
-                f"--cado-role {self.roles.by_account[stray[0]]} is of account {stray[0]}, which is not in scope",
-                f"add --account {stray[0]}; for a grant to a role of elsewhere, --grantee ARN",
-            )
+        elsewhere = "; for a grant to a role of elsewhere, --grantee ARN"
+        refuse_stray(self.roles, accounts, self.scope.exclude_accounts, elsewhere)
         seen = sweep(
             self.scope,
             accounts,

@@ -22,7 +22,7 @@ from cado_ops.observe.attempt import attempt, unreadable
 from cado_ops.observe.grant_reader import cell_of
 from cado_ops.observe.instances import Found, ids_not_found, select_instances, sweep_selection
 from cado_ops.observe.policies import policies_of, policy_document
-from cado_ops.observe.roles import find_cado_role
+from cado_ops.observe.roles import find_cado_role, refuse_stray
 from cado_ops.observe.simulation import simulate_roles
 from cado_ops.observe.sweep import Seen, as_aws_error
 from cado_ops.plan.tagging import ENDED_STATES
@@ -82,6 +82,7 @@ class ReadinessReader:
             clock=self.clock,
             on_progress=self.on_progress,
         )
+        refuse_stray(self.roles, seen.accounts, self.scope.exclude_accounts)
         found = [(cell, reading.found) for cell, reading in seen.readings.items()]
         seen.failures += ids_not_found(selection, found, seen.failures, seen.left_out)
         alive = [(cell, each) for cell, reading in found for each in reading.instances if _alive(each)]

@@ -6,8 +6,9 @@ from dataclasses import dataclass, field
 
 from cado_ops.aws.connection import Connection
 from cado_ops.aws.iam import Iam
-from cado_ops.errors import AwsError, Kind
+from cado_ops.errors import AwsError, Kind, UsageError
 from cado_ops.model import Caller, ErrorInfo
+from cado_ops.observe.targets import Accounts
 from cado_ops.scope import CadoRoles
 
 # StackSets and Terraform put something before and behind: the name only has to contain one of these.
@@ -47,6 +48,16 @@ def find_cado_role(iam: Iam, account: str, roles: CadoRoles, partition: str) -> 
     if found is not None and (found.arn == expected or not named_by_arn):
         return CadoRole(found.arn, known=True, boundary_arn=found.boundary_arn)
     return CadoRole(expected, error=_missing(iam, account, name, found.arn if found else None))
+
+
+def refuse_stray(roles: CadoRoles, accounts: Accounts, excluded: frozenset[str], more: str = "") -> None:
+    """A Cado role that was typed for an account out of scope is a mistake. Raises UsageError."""
+    stray = sorted(roles.typed - accounts.in_scope.keys() - excluded)
+    if stray and not accounts.failures:
+        raise UsageError(
+            f"--cado-role {roles.by_account[stray[0]]} is of account {stray[0]}, which is not in scope",
+            f"add --account {stray[0]}{more}",
+        )
 
 
 def _missing(iam: Iam, account: str, name: str, found: str | None) -> ErrorInfo:

@@ -106,10 +106,11 @@ def untold(action: str, missing: Iterable[str]) -> tuple[str, ...]:
     return tuple(key for key in missing if not key.lower().startswith(known))
 
 
-def asked_tags(role: RoleFacts) -> list[str]:
-    """The tags of instances that a role's policies have conditions on; none, where they could not be read."""
-    policies = () if isinstance(role.policies, Unreadable) else role.policies
-    boundary = (role.boundary,) if isinstance(role.boundary, Policy) else ()
+def asked_tags(role: RoleFacts) -> list[str] | None:
+    """The tags of instances that a role's policies have conditions on; None where they could not be read."""
+    if isinstance(role.policies, Unreadable) or isinstance(role.boundary, Unreadable):
+        return None
+    policies, boundary = role.policies, (role.boundary,) if isinstance(role.boundary, Policy) else ()
     keys = {
         condition.key.lower()
         for policy in (*policies, *boundary)

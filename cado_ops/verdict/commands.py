@@ -28,6 +28,7 @@ class Asker:
     cado_role: str | None = None
     case: str | None = None
     expires: str | None = None
+    endpoint_url: str | None = None
 
     def line(self, *words: str, account: str, region: str | None = None, in_case: bool = False) -> str:
         """A command in one account, and perhaps region, as this user; ``in_case``: it takes --case."""
@@ -41,6 +42,7 @@ class Asker:
             role_name=self.role_name if away and arn is None else None,
             external_id=self.external_id if away else None,
             profile=self.profile,
+            endpoint_url=self.endpoint_url,
             case=self.case if in_case else None,
             expires=self.expires if in_case and self.case else None,
         )
@@ -48,7 +50,8 @@ class Asker:
     def aws(self, *words: str, account: str, region: str) -> str:
         """A command of the AWS CLI. It assumes no role: whoever pastes it has to be in that account."""
         profile = ("--profile", self.profile) if self.profile and account == self.own_account else ()
-        return shlex.join(("aws", *words, "--region", region, *profile))
+        endpoint = ("--endpoint-url", self.endpoint_url) if self.endpoint_url else ()
+        return shlex.join(("aws", *words, "--region", region, *profile, *endpoint))
 
     def show_operator(self, account: str) -> str:
         """What shows the policy that the operator role of an account needs for a check."""

@@ -484,6 +484,12 @@ def test_wrong_usage(cli: Cli, sandbox: Any, argv: tuple[str, ...], words: str) 
     assert sandbox.calls == []
 
 
+def test_a_cado_role_of_an_account_that_is_not_in_scope(cli: Cli, ids: Any) -> None:
+    result = cli("check", ids()["web-01"], *IN_PROD, "--cado-role", CADO_IN_STAGING)
+    assert (result.code, result.out) == (2, "")
+    assert f"add --account {STAGING}" in result.err
+
+
 def test_stdin_and_a_question(cli: Cli, ids: Any) -> None:
     there = ids()["web-01"]
     result = cli("check", "-", *IN_PROD, "--fix", stdin=there)

@@ -522,6 +522,12 @@ class TestFixes:
         )
         assert "--cado-role X" in (self.fix("volume", home, **encrypted()).fix or "")
 
+    def test_another_endpoint_stays_the_one(self) -> None:
+        asker = replace(ASKER, endpoint_url="http://localhost:1")
+        given = {"detail": {"auto_scaling_group": "web"}}
+        for check, there in (("tag", instance({})), ("auto-scaling", instance(**given))):
+            assert "--endpoint-url http://localhost:1" in (self.fix(check, asker, instance=there).fix or "")
+
     def test_a_role_by_arn_goes_before_its_name(self) -> None:
         asker = replace(ASKER, role_arns={A: OPS, B: "other"}, expires="72h")
         fix = self.fix("tag", asker, instance=instance({})).fix or ""

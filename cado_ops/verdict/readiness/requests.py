@@ -108,14 +108,17 @@ def grant_to_itself(key_arn: str, role_arn: str) -> Need:
 
 
 def to_simulate(
-    instance: Instance, arn: str, partition: str, key_arns: Iterable[str], asked_tags: Sequence[str]
+    instance: Instance, arn: str, partition: str, key_arns: Iterable[str], asked_tags: Sequence[str] | None
 ) -> list[Need]:
     """What is put to AWS's simulator for an instance. ``asked_tags``: those that the role's policies ask for.
 
-    Tags that no policy asks for are left out, so that instances which differ in nothing else share a call.
+    Tags that no policy asks for are left out, so that instances which differ in nothing else share a call; None: it
+    is not known which, and all are told.
     """
-    wanted = {each.lower() for each in asked_tags}
-    tags = {key: value for key, value in as_tagged(instance).items() if key.lower() in wanted}
+    tags = as_tagged(instance)
+    if asked_tags is not None:
+        wanted = {each.lower() for each in asked_tags}
+        tags = {key: value for key, value in tags.items() if key.lower() in wanted}
     volumes = [each.volume_id for each in (instance.detail.devices if instance.detail else ())]
     return [
         command_on(arn, tags),
