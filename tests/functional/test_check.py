@@ -153,6 +153,27 @@ def test_a_role_of_another_name(cli: Cli, ids: Any) -> None:
     assert routes(again.json["items"][0]) == ("ready", "ready"), "and its fix is the right command"
 
 
+def test_a_role_that_may_do_nothing(cli: Cli, ids: Any, aws: Any) -> None:
+    text = '{"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": "s3:GetObject", "Resource": "*"}}'
+    aws(PROD, EU, "iam").put_role_policy(
+        RoleName="CadoResponseRole", PolicyName="CadoResponseRolePolicy", PolicyDocument=text
+    )
+    result = cli.json("check", ids()["web-03"], *IN_PROD)
+    [item] = result.json["items"]
+    assert routes(item) == ("blocked", "blocked")
+    for check in ("send-command", "create-snapshot", "read-snapshot"):
+        [found] = [each for each in item["findings"] if each["check"] == check]
+        assert (found["status"], "no identity policy" in found["detail"]) == ("block", True)
+        assert cli.json(*shlex.split(found["fix"])[1:]).code in (0, 3), "the fix can be run"
+
+
+def test_a_key_near_its_quota(cli: Cli, ids: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cado_ops.verdict.readiness.disks.NEAR_QUOTA", 2)
+    result = cli.json("check", ids()["db-01"], *IN_PROD)
+    [(status, detail)] = findings(result.json["items"][0], "grant-quota")
+    assert (status, "grants, and KMS allows 50000" in detail) == ("warn", True)
+
+
 def test_a_key_of_another_account(cli: Cli, ids: Any, aws: Any, grants: Any) -> None:
     """It is read where that account is in scope, and not known where it is not."""
     key, there, ec2 = grants(STAGING, EU).key("acme-data"), ids()["dc-01"], aws(PROD, EU)

@@ -157,7 +157,7 @@ def test_an_unexpected_error_is_one_line(cli: Cli, monkeypatch: pytest.MonkeyPat
     def fail(*_: Any, **__: Any) -> None:
         raise KeyError("boom")
 
-    monkeypatch.setattr("cado_ops.workflow.tags.sweep", fail)
+    monkeypatch.setattr("cado_ops.observe.instances.sweep", fail)
     result = cli.json("status", *IN_PROD)
     assert (result.code, result.json["status"]) == (1, "error")
     assert "Traceback" not in result.err
