@@ -72,6 +72,16 @@ class Account:
     cado_role_arn: str | None = None
 
 
+class Part(StrEnum):
+    """The stages in which a part of a target cannot be read, while the rest of it was."""
+
+    SSM = "ssm"
+    VOLUMES = "volumes"
+    KEYS = "keys"
+    GRANTS = "grants"
+    ROLES = "roles"
+
+
 @dataclass(frozen=True, slots=True)
 class Failure:
     """Something that could not be read or done, with AWS's own words. Never the same as an empty answer."""
@@ -81,6 +91,11 @@ class Failure:
     stage: str
     error: ErrorInfo
     id: str | None = None
+
+    @property
+    def of_part(self) -> bool:
+        """Whether the target as such was read."""
+        return self.stage in list(Part)
 
     def as_json(self) -> dict[str, Any]:
         return {
@@ -292,11 +307,60 @@ class Grant:
         return Cell(self.account, self.region)
 
 
+class Disks(StrEnum):
+    """Whether the Cado role can read all EBS volumes of an instance, as far as list calls show."""
+
+    READY = "ready"
+    UNKNOWN = "unknown"  # nothing that was read can tell
+    UNREAD = "not read"  # what would tell could not be read
+    NO_GRANT = "no grant"  # of this program: a policy may allow the key all the same
+    NOT_READY = "not ready"
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """For which case something is held, and until when: ``due`` is ISO 8601 in UTC, None without an end.
+
+    ``past``: its time has come. ``name`` is what holds: a grant's id; empty for a claim, which is the instance's.
+    """
+
+    case: str | None
+    due: str | None
+    past: bool
+    name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How one instance stands. ``tag`` is the SSM tag's value; ``tagging``: tagged, mistagged, otherwise, untagged.
+
+    ``ssm`` is the agent's PingStatus, "not registered", or None: could not be read. ``remarks`` say why its disks
+    are not ready; ``grants`` are those of its keys to the Cado role.
+    """
+
+    instance_id: str
+    name: str
+    state: str
+    tag: str | None
+    tagging: str
+    claims: tuple[Held, ...]
+    ssm: str | None
+    disks: Disks
+    remarks: tuple[str, ...] = ()
+    grants: tuple[Held, ...] = ()
+
+    @property
+    def due(self) -> bool:
+        return any(claim.past for claim in self.claims)
+
+
 @dataclass(slots=True)
 class Report:
     """What a command answers: the envelope of docs/reference.md, before it is rendered.
 
-    ``items`` are dictionaries with the keys of the command's item; ``notes`` are lines for people (stderr).
+    ``items`` are dictionaries with the keys of the command's item; ``notes`` are lines for people (stderr). In
+    ``summary``, None is not known. ``gaps`` are targets without an item, as tables show them: ``account``,
+    ``region``, ``gap`` (what it is) and ``reason``.
     """
 
     command: str
@@ -305,8 +369,9 @@ class Report:
     run_id: str | None = None
     case: str | None = None
     caller: Caller | None = None
-    summary: dict[str, int] = field(default_factory=dict)
+    summary: Mapping[str, int | None] = field(default_factory=dict)
     items: list[dict[str, Any]] = field(default_factory=list)
+    gaps: list[dict[str, Any]] = field(default_factory=list)
     failures: list[Failure] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 

@@ -20,14 +20,24 @@ def write_out(stream: TextIO, document: bytes) -> None:
     binary.flush()
 
 
-def write_file(path: Path, document: bytes) -> None:
+def must_be_new(path: Path, option: str) -> None:
+    """Says what `write_file` would say, before anything is done that takes long. Raises UsageError."""
+    if str(path) == "-":
+        raise UsageError(f"{option} takes a file: stdout has the report")
+    if os.path.lexists(path):
+        raise _there(path, option)
+    if not os.access(path.parent, os.W_OK | os.X_OK):
+        raise UsageError(f"{option}: {path.parent} is no folder that you may write to", "choose another one")
+
+
+def write_file(path: Path, document: bytes, option: str = "--out") -> None:
     """A new file for this user alone."""
     try:
         fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o600)
     except FileExistsError:
-        raise UsageError(f"--out: {path} is there already", "choose another name") from None
+        raise _there(path, option) from None
     except (OSError, ValueError) as error:
-        raise _unwritable(path, error) from error
+        raise _unwritable(path, error, option) from error
     try:
         with os.fdopen(fd, "wb") as file:
             file.write(document)
@@ -35,8 +45,12 @@ def write_file(path: Path, document: bytes) -> None:
             os.fsync(file.fileno())
     except OSError as error:
         path.unlink(missing_ok=True)
-        raise _unwritable(path, error) from error
+        raise _unwritable(path, error, option) from error
 
 
-def _unwritable(path: Path, error: Exception) -> LocalError:
-    return LocalError(f"--out: {path} cannot be written: {getattr(error, 'strerror', None) or error}")
+def _there(path: Path, option: str) -> UsageError:
+    return UsageError(f"{option}: {path} is there already", "choose another name")
+
+
+def _unwritable(path: Path, error: Exception, option: str) -> LocalError:
+    return LocalError(f"{option}: {path} cannot be written: {getattr(error, 'strerror', None) or error}")

@@ -29,7 +29,10 @@ _POLICIES = (
     *("iam:ListAttachedRolePolicies", "iam:ListRolePolicies"),
 )
 NEEDS: dict[str, tuple[str, ...]] = {
-    "status": _FIND,
+    "status": (
+        *(*_FIND, *_ROLES, "ec2:DescribeVolumes", "ssm:DescribeInstanceInformation"),
+        *("kms:DescribeKey", "kms:ListRetirableGrants"),
+    ),
     "check": (
         *(*_FIND, "ec2:DescribeInstanceTypes", "ec2:DescribeVolumes", *_POLICIES, "iam:SimulatePrincipalPolicy"),
         *("kms:DescribeKey", "kms:GetKeyPolicy", "kms:ListGrants"),

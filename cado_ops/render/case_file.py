@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from cado_ops.render.page import NOTHING, begin, code, lines, table, text
+from cado_ops.render.page import NOTHING, begin, code, error, lines, table, text
 from cado_ops.render.text import count, plain
 
 Fields = Mapping[str, Any]
@@ -196,8 +196,8 @@ def _end(item: Fields) -> list[str]:
     outcome = plain(item.get("outcome"))
     kind = f' class="{_KINDS[outcome]}"' if outcome in _KINDS else ""
     remarks = [text(each) for each in _list(item.get("warnings"))]
-    if error := _fields(item.get("error")):
-        remarks.append(_error(error))
+    if told := _fields(item.get("error")):
+        remarks.append(error(told))
     return [
         f"<strong{kind}>{text(outcome)}</strong>",
         lines(code(each) for each in _list(item.get("requests"))) or NOTHING,
@@ -221,12 +221,7 @@ def _tag(value: Any) -> str:
 def _failure(failure: Any) -> list[str]:
     fields = _fields(failure)
     row = [text(fields.get(key)) for key in ("stage", "account", "region", "id")]
-    return [*row, _error(_fields(fields.get("error")))]
-
-
-def _error(error: Fields) -> str:
-    hint = [f"hint: {text(error['hint'])}"] if error.get("hint") else []
-    return lines([f"<strong>{text(error.get('code'))}</strong>: {text(error.get('message'))}", *hint])
+    return [*row, error(_fields(fields.get("error")))]
 
 
 def _verdict(run: CaseRun) -> str:

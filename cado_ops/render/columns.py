@@ -194,14 +194,32 @@ _TARGETS = Layout(
 )  # fmt: skip
 _COUNTS = ("instances", "tagged", "mistagged", "ssm_online", "disks_ready", "grants", "due")
 _COUNTS_IN_SHORT = ("inst.", "tagged", "mistag", "ssm", "disks", "grants", "due")
+_GAP = "gap"  # what stands for a target without an item
+
+
+def _counted(key: str) -> Callable[[Item], str]:
+    """A count; of a target that was read, what is not known is no blank."""
+
+    def show(item: Item) -> str:
+        if item.get(_GAP):
+            return plain(item[_GAP]) if key == _COUNTS[0] else ""
+        return "?" if item.get(key) is None else plain(item[key])
+
+    return show
+
+
 _STATUS = Layout(
     fields=(*_CELL, *_COUNTS),
     sort=_CELL,
     columns=(
         ACCOUNT, REGION,
-        *(Column(short, key, number=True) for short, key in zip(_COUNTS_IN_SHORT, _COUNTS, strict=True)),
+        *(
+            Column(short, key, number=True, show=_counted(key))
+            for short, key in zip(_COUNTS_IN_SHORT, _COUNTS, strict=True)
+        ),
+        Column("because of", "reason", rank=1, least=16),
     ),
-    group=_CELL,
+    group=(*_CELL, _GAP, "reason"),
     sums=_COUNTS,
 )  # fmt: skip
 _RUNS = Layout(

@@ -46,6 +46,8 @@ def _row(members: Sequence[Item], layout: Layout) -> Item:
     for key in layout.sums:
         measured = [item[key] for item in members if item.get(key) is not None]
         row[key] = sum(measured) if measured else None
+        if 0 < len(measured) < len(members):
+            row[key] = f"{row[key]}+"  # at least: of some it is not known
     return {**row, "count": len(members)}
 
 
@@ -53,7 +55,9 @@ def _columns(layout: Layout) -> tuple[Column, ...]:
     known = {column.key: column for column in layout.columns}
     columns = []
     for key in layout.group:
-        column = known.get(key, Column(key, key))
+        if key not in known:
+            continue  # it keeps groups apart, and is shown in another column
+        column = known[key]
         # In a row a nested field has become a plain key, and action and outcome each stand for themselves.
         show = column.show if key in _SHOWN_THEIR_WAY else _own(key)
         columns.append(replace(column, show=show, rank=0))

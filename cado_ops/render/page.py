@@ -1,4 +1,4 @@
-"""Self-contained HTML pages: no script, nothing from a network, and every text escaped on its way in.
+"""Self-contained HTML pages: nothing from a network, no script but ours, and every text escaped on its way in.
 
 The page says so itself (Content-Security-Policy), so that even a fault in the escaping could load and run nothing.
 """
@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from html import escape
+from itertools import chain, repeat
 from typing import Any
 
 from cado_ops.render.text import plain, sanitize
@@ -16,26 +17,50 @@ from cado_ops.render.text import plain, sanitize
 NOTHING = '<span class="nothing">–</span>'
 
 
-def begin(title: str) -> str:
-    """Everything before the page's own content."""
-    return _HEAD.format(csp=_CSP, title=escape(sanitize(title)), style=_STYLE)
+def begin(title: str, *, style: str = "", script: str = "") -> str:
+    """Everything before the page's own content. ``style`` is added to that of all pages; nothing else may run
+    than ``script``, once the whole page is there.
+    """
+    style = _STYLE + style
+    policy = f"default-src 'none'; style-src '{_hash(style)}'; base-uri 'none'; form-action 'none'"
+    if script:
+        policy = policy.replace("; base-uri", f"; script-src '{_hash(script)}'; base-uri")
+    head = _HEAD.format(csp=policy, title=escape(sanitize(title)), style=style)
+    return head + (f'<script type="module">{script}</script>\n' if script else "")
 
 
-def table(caption: str, heads: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
-    """A table of cells that are HTML already; the first of each row names it."""
-    name = escape(sanitize(caption))
-    yield f'<div class="wide" role="region" tabindex="0" aria-label="{name}">\n<table>\n'
+def table(
+    caption: str,
+    heads: Sequence[str],
+    rows: Iterable[Sequence[str]],
+    *,
+    kind: str = "",
+    marks: Iterable[str] = (),
+) -> Iterator[str]:
+    """A table of cells that are HTML already; the first of each row names it.
+
+    ``kind`` is the table's class; ``marks`` are words of ours on the rows, for a script (data-is).
+    """
+    name, shown = escape(sanitize(caption)), f' class="{kind}"' if kind else ""
+    yield f'<div class="wide" role="region" tabindex="0" aria-label="{name}">\n<table{shown}>\n'
     yield f"<caption>{name}</caption>\n<thead>\n<tr>"
     yield from (f'<th scope="col">{head}</th>' for head in heads)
     yield "</tr>\n</thead>\n<tbody>\n"
-    for first, *others in rows:
+    for (first, *others), mark in zip(rows, chain(marks, repeat("")), strict=False):
         cells = "".join(f"<td>{cell}</td>" for cell in others)
-        yield f'<tr><th scope="row">{first}</th>{cells}</tr>\n'
+        marked = f' data-is="{mark}"' if mark else ""
+        yield f'<tr{marked}><th scope="row">{first}</th>{cells}</tr>\n'
     yield "</tbody>\n</table>\n</div>\n"
 
 
 def lines(pieces: Iterable[str]) -> str:
     return "".join(f"<div>{piece}</div>" for piece in pieces)
+
+
+def error(told: Mapping[str, Any]) -> str:
+    """AWS's own words, and what mends it."""
+    hint = [f"hint: {text(told['hint'])}"] if told.get("hint") else []
+    return lines([f"<strong>{text(told.get('code'))}</strong>: {text(told.get('message'))}", *hint])
 
 
 def text(value: Any) -> str:
@@ -46,6 +71,11 @@ def text(value: Any) -> str:
 def code(value: Any) -> str:
     """The same for what has to be read to the letter: blanks count."""
     return f"<code>{escape(shown)}</code>" if (shown := sanitize(str(value or ""))) else NOTHING
+
+
+def _hash(source: str) -> str:
+    """ "Content Security Policy Level 3", W3C: what an inline style or script is allowed by."""
+    return f"sha256-{base64.b64encode(hashlib.sha256(source.encode()).digest()).decode()}"
 
 
 _STYLE = """
@@ -92,8 +122,6 @@ td:last-child code { min-width: 16ch; display: inline-block; }
   a { text-decoration: none; }
 }
 """
-_STYLE_HASH = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
-_CSP = f"default-src 'none'; style-src 'sha256-{_STYLE_HASH}'; base-uri 'none'; form-action 'none'"
 _HEAD = """<!DOCTYPE html>
 <html lang="en">
 <head>

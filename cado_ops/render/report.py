@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Literal, TextIO
 
 from cado_ops.model import Report
-from cado_ops.render.columns import layout, timed
+from cado_ops.render.columns import layout, sorted_items, timed
 from cado_ops.render.machine import sorted_envelope, write_csv, write_json, write_ndjson
 from cado_ops.render.text import is_terminal, write
 
@@ -75,7 +75,9 @@ def _write_whole(report: Report, output: Output, streams: _Streams) -> None:
     from cado_ops.render.table import show_items
 
     screen = streams.screen(streams.stdout)
-    show_items(screen, timed(envelope["items"], streams.now), layout(report.command, report.items))
+    shape = layout(report.command, report.items)
+    rows = sorted_items([*envelope["items"], *report.gaps], shape.sort) if report.gaps else envelope["items"]
+    show_items(screen, timed(rows, streams.now), shape)
     show_remarks(screen, envelope["items"])
 
 

@@ -99,7 +99,7 @@ def _parts(report: Report) -> Iterator[str]:
     yield ", ".join(_done(report)) or (count(len(report.items), "item") if report.items else "nothing to show")
     if report.dry_run:
         yield "dry run, nothing was changed"
-    targets = [count(summary["targets"], "target")] if "targets" in summary else []
+    targets = [count(summary["targets"] or 0, "target")] if "targets" in summary else []
     for key in ("failed", "left_out"):
         if number := summary.get(f"targets_{key}"):
             targets.append(f"{number} {key.replace('_', ' ')}")
@@ -113,15 +113,15 @@ def _parts(report: Report) -> Iterator[str]:
 
 def _done(report: Report) -> Iterator[str]:
     """What was done, and what was not: the counts that are not zero."""
-    summary: Mapping[str, int] = report.summary
+    summary: Mapping[str, int | None] = report.summary
     unfinished = report.status in (Status.PLANNED, Status.REFUSED, Status.INTERRUPTED)
     if summary.get("planned") and (unfinished or report.dry_run):
         yield f"{summary['planned']} planned"
     for key in (*_OUTCOMES, *(key for key in summary if key not in (*_OUTCOMES, *_ELSEWHERE))):
-        if summary.get(key):
+        if (number := summary.get(key, 0)) != 0:
             words = plain(key.replace("_", " "))
-            one = summary[key] == 1 and words != "ours"
-            yield f"{summary[key]} {words.removesuffix('s') if one else words}"
+            one = number == 1 and words != "ours"
+            yield f"{'?' if number is None else number} {words.removesuffix('s') if one else words}"
     if report.status is Status.REFUSED:
         yield "nothing was changed"
     elif summary.get("selected") == 0:

@@ -21,6 +21,7 @@ _COMMON: Values = {
 _VOLUME_FILTERS: Values = {
     **_COMMON,
     "attachment.instance-id": lambda volume: [_instance_of(volume)],
+    "attachment.status": lambda volume: ["attached" if _instance_of(volume) else None],
     "availability-zone": lambda volume: [volume.zone.name],
     "volume-id": lambda volume: [volume.id],
 }

@@ -33,7 +33,7 @@ def status_of(
 
     ``planned``: a dry run or a saved plan. An id that was found nowhere (stage ``select``) counts as an item that
     failed; a target that was read and had nothing to do still means that something could be done. So does one in
-    which single things (keys, at stage ``observe``) could not be read: the others were.
+    which single things (keys, at stage ``observe``) or a part could not be read: the others were.
     """
     if interrupted:
         return Status.INTERRUPTED
@@ -41,7 +41,7 @@ def status_of(
     counts = Counter(outcomes)
     bad = sum(counts[outcome] for outcome in _BAD) + sum(failure.stage == "select" for failure in failures)
     good = counts.total() - sum(counts[outcome] for outcome in _BAD)
-    unread = any(failure.stage == "observe" and failure.id is not None for failure in failures)
+    unread = any(failure.of_part or (failure.stage == "observe" and failure.id is not None) for failure in failures)
     if not bad and not targets_failed and not unread:
         return Status.PLANNED if planned else Status.SUCCESS
     nothing_read = targets > 0 and targets_failed >= targets

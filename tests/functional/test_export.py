@@ -17,7 +17,8 @@ from cado_ops.cli.app import main
 from cado_ops.cli.world import World
 from cado_ops.journal import Journal, read_run, run_files, seal, unseal
 from tests.functional.conftest import IN_PROD, Cli, Result
-from tests.unit.test_render_case_file import HOSTILE, Page, assert_harmless
+from tests.unit.html_page import Page, assert_harmless
+from tests.unit.test_render_case_file import HOSTILE
 
 WEB = ("--filter", "tag:Name=web-*", *IN_PROD, "--yes")
 EVIDENCE = Path(__file__).resolve().parents[2] / "docs" / "evidence.md"

@@ -122,42 +122,11 @@ def test_a_refused_plan_is_shown_once(cli: Cli) -> None:
     assert "web-01" in piped.out
 
 
-def test_status(cli: Cli) -> None:
-    before = cli.json("status", "--account", PROD, "--region", f"{EU},{US}", *ROLE)
-    assert before.code == 0
-    (eu, us) = before.json["items"]
-    assert list(eu) == [
-        "account", "region", "instances", "tagged", "mistagged", "ssm_online", "disks_ready", "grants", "due",
-    ]  # fmt: skip
-    assert (eu["region"], us["region"]) == (EU, US)
-    assert eu["instances"] == 15, "the terminated one does not count"
-    assert eu["tagged"] == 2
-    assert eu["mistagged"] == 5
-    assert eu["ssm_online"] is None, "not measured is not zero"
-    cli.json("tag-instances", "--filter", "tag:Team=web", *IN_PROD, "--yes")
-    after = cli.json("status", *IN_PROD).json["items"][0]
-    assert after["tagged"] == 6
-
-
-def test_status_shows_failed_targets(cli: Cli) -> None:
-    result = cli("status", "--org", "--region", EU, *ROLE)
-    assert result.code == 3
-    assert "444444444444" in result.err
-    assert "left out: 555555555555: the account is SUSPENDED" in result.err
-
-
-def test_status_counts_claims_that_are_due(cli: Cli, aws: Any, ids: Any) -> None:
-    aws(PROD, EU).create_tags(
-        Resources=[ids()["web-01"]], Tags=[{"Key": "cado-ops:case/OLD", "Value": "2020-01-01T00:00:00Z"}]
-    )
-    assert cli.json("status", *IN_PROD).json["items"][0]["due"] == 1
-
-
 def test_an_unexpected_error_is_one_line(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: Any, **__: Any) -> None:
         raise KeyError("boom")
 
-    monkeypatch.setattr("cado_ops.observe.instances.sweep", fail)
+    monkeypatch.setattr("cado_ops.observe.fleet.sweep", fail)
     result = cli.json("status", *IN_PROD)
     assert (result.code, result.json["status"]) == (1, "error")
     assert "Traceback" not in result.err

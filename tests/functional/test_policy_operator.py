@@ -100,6 +100,7 @@ def db_key(cli: Cli) -> tuple[str, ...]:
 
 def status(cli: Cli, aws: Any, ids: Any) -> None:
     assert cli("status", *EVERYWHERE).code == 0
+    assert cli("status", *EVERYWHERE, "--cado-role", "Nobody").code == 3, "and is told what there is instead"
 
 
 def targets(cli: Cli, aws: Any, ids: Any) -> None:

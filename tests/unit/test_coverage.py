@@ -1,58 +1,68 @@
-"""The item of ``status``."""
+"""The item of ``status``: counts, and no number where one would not be true."""
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from dataclasses import replace
+from typing import Any
 
-from cado_ops.model import CLAIM_PREFIX, SSM_TAG, Cell, Instance
-from cado_ops.verdict.coverage import coverage
+import pytest
 
-NOW = datetime(2026, 11, 26, 18, tzinfo=UTC)
+from cado_ops.model import Cell, Disks, Held, Standing
+from cado_ops.verdict.coverage import coverage, totals
+
 CELL = Cell("1" * 12, "eu-west-1")
+ONE = Standing("i-1", "web", "running", "True", "tagged", (), "Online", Disks.READY)
+PAST, AHEAD = Held("A", "2026-11-23T17:45:00Z", True), Held("B", "2026-11-30T17:45:00Z", False)
 
 
-def instance(tags: dict[str, str], state: str = "running") -> Instance:
-    return Instance(CELL.account, CELL.region, "i-1", "", state, tags, len(tags))
+def counted(*standings: Standing, grants: int | None = 0) -> dict[str, Any]:
+    return coverage(CELL, standings, grants)
 
 
 def test_an_empty_region() -> None:
-    assert coverage(CELL, [], NOW) == {
-        "account": "1" * 12,
-        "region": "eu-west-1",
-        "instances": 0,
-        "tagged": 0,
-        "mistagged": 0,
-        "ssm_online": None,
-        "disks_ready": None,
-        "grants": None,
-        "due": 0,
-    }
+    assert counted() == {
+        "account": "1" * 12, "region": "eu-west-1", "instances": 0, "tagged": 0, "mistagged": 0, "ssm_online": 0,
+        "disks_ready": 0, "grants": 0, "due": 0,
+    }  # fmt: skip
 
 
-def test_counts() -> None:
-    there = [
-        instance({}),
-        instance({SSM_TAG: "True"}),
-        instance({SSM_TAG: "True"}, "stopped"),
-        instance({SSM_TAG: "true"}),
-        instance({SSM_TAG.upper(): "True"}),
-        instance({SSM_TAG: "False"}),
-        instance({SSM_TAG: "True"}, "terminated"),
-        instance({SSM_TAG: "true"}, "shutting-down"),
-    ]
-    item = coverage(CELL, there, NOW)
-    assert (item["instances"], item["tagged"], item["mistagged"]) == (6, 2, 2)
+@pytest.mark.parametrize(
+    ("field", "value", "expected"),
+    [
+        ("tagging", "tagged", {"tagged": 2}),
+        ("tagging", "mistagged", {"tagged": 1, "mistagged": 1}),
+        ("tagging", "untagged", {"tagged": 1}),
+        ("tagging", "otherwise", {"tagged": 1}),
+        ("ssm", "ConnectionLost", {"ssm_online": 1}),
+        ("ssm", "Inactive", {"ssm_online": 1}),
+        ("ssm", "not registered", {"ssm_online": 1}),
+        ("ssm", "stopped", {"ssm_online": 1}),
+        ("ssm", None, {"ssm_online": None}),
+        ("disks", Disks.NO_GRANT, {"disks_ready": 1}),
+        ("disks", Disks.NOT_READY, {"disks_ready": 1}),
+        ("disks", Disks.UNKNOWN, {"disks_ready": 1}),
+        ("disks", Disks.UNREAD, {"disks_ready": None}),
+        ("claims", (AHEAD,), {"due": 0}),
+        ("claims", (AHEAD, PAST), {"due": 1}),
+        ("claims", (PAST, PAST), {"due": 1}),
+        # A grant that is due is no claim.
+        ("grants", (PAST,), {"due": 0}),
+    ],
+)
+def test_one_of_two_differs(field: str, value: Any, expected: dict[str, Any]) -> None:
+    item = counted(ONE, replace(ONE, instance_id="i-2", **{field: value}))
+    usual = {"instances": 2, "tagged": 2, "mistagged": 0, "ssm_online": 2, "disks_ready": 2, "grants": 0, "due": 0}
+    assert {key: item[key] for key in usual} == usual | expected
 
 
-def test_due_counts_instances_not_claims() -> None:
-    past, now, ahead = "2026-11-26T17:59:59Z", "2026-11-26T18:00:00Z", "2026-11-26T18:00:01Z"
-    there = [
-        instance({CLAIM_PREFIX + "A": past, CLAIM_PREFIX + "B": f"{past} keep"}),
-        instance({CLAIM_PREFIX + "A": now}),
-        instance({CLAIM_PREFIX + "A": ahead}),
-        instance({CLAIM_PREFIX + "A": ahead, CLAIM_PREFIX + "B": past}),
-        instance({CLAIM_PREFIX + "A": "-"}),
-        instance({CLAIM_PREFIX + "A": "soon"}),
-        instance({CLAIM_PREFIX + "A": past}, "terminated"),
-    ]
-    assert coverage(CELL, there, NOW)["due"] == 3
+def test_grants_that_could_not_be_read_are_not_none() -> None:
+    assert counted(grants=None)["grants"] is None
+    assert counted(grants=3)["grants"] == 3
+
+
+def test_totals_are_true_or_nothing() -> None:
+    whole, part = counted(ONE, grants=2), counted(replace(ONE, ssm=None), grants=1)
+    assert totals([whole, part]) == {
+        "instances": 2, "tagged": 2, "mistagged": 0, "ssm_online": None, "disks_ready": 2, "grants": 3, "due": 0,
+    }  # fmt: skip
+    assert set(totals([]).values()) == {0}

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
-from html.parser import HTMLParser
 from typing import Any
 
 import pytest
@@ -13,46 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cado_ops.render.case_file import CaseRun, case_file
+from tests.unit.html_page import Page, assert_harmless
 
 RUN = "20261123T174501Z-7f3a9c"
 HEAD = "e3d90f6e50106d42ecb561485bba95555e349f6b99ad749afe1adbc437d2a258"
-VOID = ("meta",)
-KNOWN = {
-    "html", "head", "meta", "title", "style", "body", "header", "main", "footer", "section", "h1", "h2", "h3", "p",
-    "div", "table", "caption", "thead", "tbody", "tr", "th", "td", "a", "bdi", "code", "span", "strong", "em",
-}  # fmt: skip
-
-
-class Page(HTMLParser):
-    """A page as a browser's parser takes it: ``tags`` in order, the text, and whether all that opens is closed."""
-
-    def __init__(self, html: str) -> None:
-        super().__init__()
-        self.html = html
-        self.tags: list[tuple[str, dict[str, str | None]]] = []
-        self.open: list[str] = []
-        self.texts: list[tuple[str, str]] = []
-        self.feed(html)
-        self.close()
-        assert self.open == []
-
-    def handle_starttag(self, tag: str, attrs: Any) -> None:
-        self.tags.append((tag, dict(attrs)))
-        if tag not in VOID:
-            self.open.append(tag)
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self.open.pop() == tag
-
-    def handle_data(self, data: str) -> None:
-        self.texts.append((self.open[-1] if self.open else "", data))
-
-    def of(self, tag: str) -> list[dict[str, str | None]]:
-        return [attributes for name, attributes in self.tags if name == tag]
-
-    @property
-    def text(self) -> str:
-        return "".join(text for tag, text in self.texts if tag != "style")
 
 
 def item(**fields: Any) -> dict[str, Any]:
@@ -79,20 +42,6 @@ def case_run(**fields: Any) -> CaseRun:
 
 def page(*runs: CaseRun, case: str | None = "IR-42") -> Page:
     return Page("".join(case_file(runs or (case_run(),), case=case, made="2026-11-24T08:00:00Z", version="9.9")))
-
-
-def assert_harmless(shown: Page) -> None:
-    """Only our own elements, no address but those of the page's own places, no handlers, nothing invisible."""
-    assert {tag for tag, _ in shown.tags} <= KNOWN
-    for _, attributes in shown.tags:
-        assert not {"src", "srcset", "style", "action", "ping", "background"} & attributes.keys()
-        assert not [name for name in attributes if name.startswith("on")]
-        assert (attributes.get("href") or "#").startswith("#")
-    assert not re.search(
-        "[\x00-\x09\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]", shown.html
-    )
-    assert "url(" not in shown.html
-    assert "@import" not in shown.html
 
 
 def test_it_loads_nothing_and_says_so() -> None:

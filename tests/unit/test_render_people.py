@@ -164,7 +164,7 @@ def test_columns_without_anything_in_them_are_left_out() -> None:
     header = rendered([tagged(name="", claims=[])], width=200)[0].splitlines()[0].split()
     assert "name" not in header
     assert "claims" not in header
-    assert rendered(SAMPLES["status"], "status", width=80)[0].splitlines()[2].split()[-1] == "-"  # not measured
+    assert rendered(SAMPLES["status"], "status", width=80)[0].splitlines()[2].split()[-1] == "?"  # not known
 
 
 # -- control characters, colour, markup
@@ -251,7 +251,41 @@ def test_very_many_groups_are_put_together_by_region() -> None:
     out, _ = rendered(status, "status", width=80)
     assert len(out.splitlines()) == 12
     assert out.splitlines()[2].split()[:5] == ["0" * 12, "20", "regions", "20", "740"]
-    assert out.splitlines()[2].split()[-1] == "-"
+    assert out.splitlines()[2].split()[-1] == "?"
+
+
+def test_a_sum_over_what_is_partly_unknown_is_a_least_one() -> None:
+    status = [
+        {
+            **SAMPLES["status"][0],
+            "account": f"{n // 20:012}",
+            "region": f"r-{n % 20}",
+            "grants": None if n % 20 else 4,
+        }
+        for n in range(200)
+    ]
+    out, _ = rendered(status, "status", width=80)
+    assert out.splitlines()[2].split()[-2:] == ["4+", "?"]
+
+
+def test_targets_without_an_item_have_rows_of_their_own() -> None:
+    gaps = [
+        {"account": "4" * 12, "region": None, "gap": "not read", "reason": "assume-role: AccessDenied"},
+        {"account": ACCOUNT, "region": "zz-1", "gap": "left out", "reason": "--exclude-region"},
+    ]
+    for width, reasons in ((80, False), (120, True)):
+        out, _ = rendered(SAMPLES["status"], "status", width=width, gaps=gaps)
+        assert widest(out) <= width
+        mine, left_out, not_read = out.splitlines()[2:]
+        assert mine.split()[2] == "12000"
+        assert "left out" in left_out
+        assert left_out.split()[:2] == [ACCOUNT, "zz-1"]
+        assert not_read.split()[:4] == ["4" * 12, "-", "not", "read"]
+        assert ("assume-role: AccessDenied" in not_read) is reasons
+    many = [{**SAMPLES["status"][0], "account": f"{n // 20:012}", "region": f"r-{n % 20}"} for n in range(200)]
+    out, _ = rendered(many, "status", width=80, gaps=gaps)
+    assert sum("not read" in line or "left out" in line for line in out.splitlines()) == 2
+    assert widest(out) <= 80
 
 
 @pytest.mark.parametrize("command", SAMPLES)
