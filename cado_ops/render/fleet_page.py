@@ -93,9 +93,10 @@ def _tiles(fleet: Fleet) -> Iterator[str]:
         if known and (unknown or summary.get("targets_failed")):
             shown = f"≥ {shown}"
         of_all = ""
-        if key in _SHARES:
-            bar = share(sum(known) if known else None, instances)
-            of_all = f"{bar}<small>of {count(instances, 'instance')}</small>"
+        if key in _SHARES and instances:
+            # Rounded down: only all of them are 100 %.
+            percent = f"{100 * sum(known) // instances} % " if known and not unknown else ""
+            of_all = f"{share(sum(known) if known else None, instances)}<small>{percent}of {instances:,}</small>"
         aside = f'<small class="bad">{count(unknown, "target")} not known</small>' if unknown else ""
         kind = ' class="wrong"' if key in _WRONG and sum(known) else ""
         yield f"<div{kind}><dt>{name}</dt><dd><strong>{shown}</strong>{of_all}{aside}</dd></div>\n"

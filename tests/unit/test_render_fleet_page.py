@@ -149,7 +149,7 @@ def test_what_could_not_be_read_is_said_everywhere() -> None:
     assert "≥ 1 instance" in rows["all accounts"]
     assert "Not read, ssm: Throttled: later" in shown.text
     assert "hint: ask for it" in shown.text
-    assert "SSM online?of 1 instance1 target not known" in shown.text
+    assert "SSM online?of 11 target not known" in shown.text
     assert "Instances≥ 1" in shown.text
 
 
@@ -167,6 +167,15 @@ def test_a_whole_picture_says_so() -> None:
     nothing = page(cell())
     assert_harmless(nothing, ELEMENTS)
     assert "None in what could be read." in nothing.text
+
+
+@pytest.mark.parametrize(
+    ("tagged", "told"), [(0, "0 % of 300"), (1, "0 % of 300"), (299, "99 % of 300"), (300, "100 % of 300")]
+)
+def test_only_all_of_them_are_all(tagged: int, told: str) -> None:
+    shown = page(cell(instances=300, tagged=tagged, ssm_online=0, disks_ready=None))
+    assert f"Tagged{tagged}{told}" in shown.text
+    assert ("bar all" in re.sub('(?s)class="legend".*?</p>', "", shown.html)) is (tagged == 300)
 
 
 def test_each_number_of_the_picture_leads_to_its_list() -> None:
