@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from cado_ops.aws.ec2 import FILTER_VALUES, Ec2
 from cado_ops.aws.ssm import Ssm
-from cado_ops.errors import AwsError
+from cado_ops.errors import AwsError, Kind
 from cado_ops.fanout import FanOut
 from cado_ops.filters import Filter
 from cado_ops.model import (
@@ -150,10 +150,12 @@ def _read(ec2: Ec2, ssm: Ssm, cell: Cell, selection: Selection) -> _Reading:
 
 
 def _try(read: Callable[[], T], part: Part, cell: Cell, failures: list[Failure]) -> T | None:
-    """A part of a cell; where it cannot be read, None and a failure."""
+    """A part of a cell; where it cannot be read, None and a failure. Raises AwsError where nothing can be read."""
     try:
         return read()
     except AwsError as error:
+        if error.kind is Kind.CREDENTIALS:
+            raise
         failures.append(_part_failure(error, part, cell.account, cell.region))
         return None
 
@@ -228,8 +230,8 @@ def _cado_roles(reader: GrantReader, accounts: Iterable[str], failures: list[Fai
             failures.append(_part_failure(error, Part.ROLES, account))
             continue
         found[account] = role.arn if role.known else None
-        if not role.known:
-            why = role.error or role.denied or _NOT_ASKED
-            why = replace(why, hint=why.hint or _ALLOW)
-            failures.append(Failure(account, None, Part.ROLES, why, role.arn))
+        if role.unread is not None:
+            failures.append(_part_failure(role.unread, Part.ROLES, account, id=role.arn))
+        elif not role.known:
+            failures.append(Failure(account, None, Part.ROLES, role.error or _NOT_ASKED, role.arn))
     return found

@@ -32,6 +32,8 @@ NOT_REGISTERED = "not registered"
 ONLINE = "Online"
 # What reading a snapshot's blocks asks for ("Permissions for EBS direct APIs", EBS User Guide).
 _READS = frozenset(PROFILES["ebs-direct"])
+# "Volume state" (EC2 User Guide): what no snapshot can be made of.
+_LOST = ("error", "deleting", "deleted")
 # From the one that decides to the one that is decided by all others.
 _WORST_FIRST = (Disks.NOT_READY, Disks.NO_GRANT, Disks.UNREAD, Disks.UNKNOWN, Disks.READY)
 
@@ -153,8 +155,8 @@ def _disks(
 
 
 def _volume(cell: Cell, volume: Volume, role: str | None, keys: KeyFacts) -> tuple[Disks, str]:
-    if volume.state == "error":
-        return Disks.NOT_READY, f"{volume.id} is in error"
+    if volume.state in _LOST:
+        return Disks.NOT_READY, f"{volume.id} is in state {volume.state}"
     if volume.key_arn is None:
         return _readable(role)
     key_id = volume.key_arn.rpartition("/")[2]

@@ -137,6 +137,7 @@ DISKS: dict[str, tuple[list[Volume] | None, KeyFacts, Disks]] = {
     "unencrypted": ([volume()], known(), Disks.READY),
     "no role known": ([volume()], known(role=None), Disks.UNREAD),
     "in error": ([volume(state="error")], known(), Disks.NOT_READY),
+    "going": ([volume(state="deleting")], known(), Disks.NOT_READY),
     "in use": ([volume(state="in-use")], known(), Disks.READY),
     "no volume": ([], known(), Disks.NOT_READY),
     "volumes unread": (None, known(), Disks.UNREAD),
