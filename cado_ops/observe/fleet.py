@@ -29,6 +29,7 @@ from cado_ops.model import (
 )
 from cado_ops.observe.grant_reader import GrantReader, cell_of
 from cado_ops.observe.instances import select_instances
+from cado_ops.observe.roles import refuse_stray
 from cado_ops.observe.sweep import as_aws_error, sweep
 from cado_ops.observe.targets import failure, resolve_accounts
 from cado_ops.plan.ownership import owner_of
@@ -81,9 +82,11 @@ def read_fleet(reader: GrantReader, selection: Selection) -> FleetSeen:
     of DescribeInstanceInformation and DescribeVolumes; one DescribeKey a distinct key, one GetRole an account.
     """
     ec2, ssm = Ec2(reader.connection), Ssm(reader.connection)
+    accounts = resolve_accounts(reader.scope, reader.caller, reader.connection)
+    refuse_stray(reader.roles, accounts, reader.scope.exclude_accounts)
     seen = sweep(
         reader.scope,
-        resolve_accounts(reader.scope, reader.caller, reader.connection),
+        accounts,
         reader.caller,
         reader.connection,
         lambda cell: _read(ec2, ssm, cell, selection),

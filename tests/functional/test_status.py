@@ -118,6 +118,12 @@ def test_a_role_that_is_not_there_is_no_reader_of_disks(cli: Cli) -> None:
     assert all(item["disks_ready"] for item in named.json["items"])
 
 
+def test_a_typed_cado_role_of_nowhere_is_a_mistake(cli: Cli) -> None:
+    result = cli("status", *IN_PROD, "--cado-role", f"arn:aws:iam::{STAGING}:role/CadoResponseRole")
+    assert (result.code, result.out) == (2, "")
+    assert f"--account {STAGING}" in result.err
+
+
 def test_failed_and_left_out_targets_have_rows(cli: Cli) -> None:
     result = cli("status", "--org", "--region", "all", *ROLE)
     assert result.code == 3
