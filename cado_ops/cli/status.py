@@ -49,6 +49,8 @@ def status(ctx: typer.Context, *, flags: dict[str, Any]) -> int:
 
         seen = read_fleet(reader_of(session), selection)
         session.say_left_out(seen.left_out)
+        for remark in seen.remarks:
+            session.warn(remark)
         cells = _cells(seen, selection, world.now())
         report = _report(session, seen, cells)
         if page is not None:

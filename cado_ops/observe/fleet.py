@@ -35,7 +35,7 @@ from cado_ops.observe.targets import failure, resolve_accounts
 from cado_ops.plan.ownership import owner_of
 from cado_ops.plan.tagging import ENDED_STATES
 from cado_ops.scope import Selection
-from cado_ops.verdict.standing import CellFacts, KeyFacts
+from cado_ops.verdict.standing import NO_ROLE, CellFacts, KeyFacts
 
 T = TypeVar("T")
 _ALLOW = "Allow it to the operator role: cado-ops policy show operator --for status"
@@ -49,6 +49,7 @@ _ATTACHED = Filter("attachment.status", ("attached", "attaching", "busy", "detac
 @dataclass
 class FleetSeen:
     """What was read of a fleet. ``facts``: of each cell that was read; ``names``: the accounts', where known.
+    ``remarks`` are for people.
 
     ``failures`` are those of targets and of parts of them; ``failed_cells`` counts targets alone.
     """
@@ -59,6 +60,7 @@ class FleetSeen:
     left_out: list[LeftOut]
     failed_cells: int
     names: dict[str, str]
+    remarks: list[str]
 
     @property
     def targets(self) -> int:
@@ -108,13 +110,16 @@ def read_fleet(reader: GrantReader, selection: Selection) -> FleetSeen:
     by_key: dict[str, list[Grant]] = {}
     for grant in (grant for found in grants.values() for grant in found or ()):
         by_key.setdefault(grant.key_arn, []).append(grant)
+    remarks: list[str] = []
     return FleetSeen(
         {
             cell: CellFacts(reading.instances, reading.nodes, reading.volumes, grants[cell])
             for cell, reading in seen.readings.items()
         },
         KeyFacts(
-            _cado_roles(reader, (cell.account for cell, each in seen.readings.items() if each.instances), failures),
+            _cado_roles(
+                reader, (cell.account for cell, each in seen.readings.items() if each.instances), failures, remarks
+            ),
             keys,
             by_key,
             frozenset(cell for cell, found in grants.items() if found is not None),
@@ -123,6 +128,7 @@ def read_fleet(reader: GrantReader, selection: Selection) -> FleetSeen:
         seen.left_out,
         seen.failed_cells,
         {account: each.name for account, each in seen.accounts.in_scope.items() if each.name},
+        remarks,
     )
 
 
@@ -222,8 +228,10 @@ def _grants(reader: GrantReader, cell: Cell) -> list[Grant]:
     return [grant for grant in found if owner_of(grant, (), {principal}) is Owner.OURS]
 
 
-def _cado_roles(reader: GrantReader, accounts: Iterable[str], failures: list[Failure]) -> dict[str, str | None]:
-    """The Cado role of each account. Where it is not known to be there, no disk is ready for it."""
+def _cado_roles(
+    reader: GrantReader, accounts: Iterable[str], failures: list[Failure], remarks: list[str]
+) -> dict[str, str | None]:
+    """The Cado role of each account; NO_ROLE, and a remark, where nothing there may be it."""
     found: dict[str, str | None] = {}
     for account in dict.fromkeys(accounts):
         try:
@@ -232,7 +240,11 @@ def _cado_roles(reader: GrantReader, accounts: Iterable[str], failures: list[Fai
             found[account] = None
             failures.append(_part_failure(error, Part.ROLES, account))
             continue
-        found[account] = role.arn if role.known else None
+        found[account] = role.arn if role.known else NO_ROLE if role.absent else None
+        if role.absent and role.error is not None:
+            # Nobody is there to read a disk: that was read, and is no failure.
+            remarks.append(f"{role.error.message}: no disk there is ready ({role.error.hint})")
+            continue
         if role.unread is not None:
             failures.append(_part_failure(role.unread, Part.ROLES, account, id=role.arn))
         elif not role.known:

@@ -19,12 +19,14 @@ CADO_WORDS = ("CadoResponse", "DarktraceForensics")
 class CadoRole:
     """The Cado role of an account. ``error`` says that it is not there; ``known``: IAM says that it is.
 
-    ``unread`` is why IAM did not tell. ``boundary_arn`` is that of its permissions boundary, where it is known.
+    ``absent``: nor is any other there that looks like one. ``unread`` is why IAM did not tell. ``boundary_arn`` is
+    that of its permissions boundary, where it is known.
     """
 
     arn: str
     known: bool = False
     error: ErrorInfo | None = None
+    absent: bool = False
     boundary_arn: str | None = None
     unread: AwsError | None = field(default=None, compare=False)
 
@@ -47,7 +49,8 @@ def find_cado_role(iam: Iam, account: str, roles: CadoRoles, partition: str) -> 
     named_by_arn = roles.by_account.get(account, roles.default).startswith("arn:")
     if found is not None and (found.arn == expected or not named_by_arn):
         return CadoRole(found.arn, known=True, boundary_arn=found.boundary_arn)
-    return CadoRole(expected, error=_missing(iam, account, name, found.arn if found else None))
+    missing, absent = _missing(iam, account, name, found.arn if found else None)
+    return CadoRole(expected, error=missing, absent=absent)
 
 
 def refuse_stray(roles: CadoRoles, accounts: Accounts, excluded: frozenset[str], more: str = "") -> None:
@@ -60,22 +63,27 @@ def refuse_stray(roles: CadoRoles, accounts: Accounts, excluded: frozenset[str],
         )
 
 
-def _missing(iam: Iam, account: str, name: str, found: str | None) -> ErrorInfo:
+def _missing(iam: Iam, account: str, name: str, found: str | None) -> tuple[ErrorInfo, bool]:
+    """What is there instead, and whether that is nothing at all."""
     if found is not None:
-        return ErrorInfo("GranteeNotFound", f"the role {name} of {account} is {found}", f"--cado-role {found}")
+        return ErrorInfo(
+            "GranteeNotFound", f"the role {name} of {account} is {found}", f"--cado-role {found}"
+        ), False
     message = f"account {account} has no role {name}: the Cado role may be called otherwise there"
     try:
         others = iam.roles_named(account, CADO_WORDS)
     except AwsError as error:
-        return ErrorInfo("GranteeNotFound", message, f"--cado-role NAME names it (iam:ListRoles: {error.code})")
+        hint = f"--cado-role NAME names it (iam:ListRoles: {error.code})"
+        return ErrorInfo("GranteeNotFound", message, hint), False
     if not others:
-        return ErrorInfo(
+        nothing = ErrorInfo(
             "GranteeNotFound",
             f"{message}; no role there has {' or '.join(CADO_WORDS)} in its name",
             "--cado-role NAME|ARN names it; or Cado is not set up in that account yet",
         )
+        return nothing, True
     hint = f"--cado-role {others[0]}" if len(others) == 1 else f"--cado-role, with one of {', '.join(others)}"
-    return ErrorInfo("GranteeNotFound", message, hint)
+    return ErrorInfo("GranteeNotFound", message, hint), False
 
 
 @dataclass(frozen=True)

@@ -29,6 +29,7 @@ from cado_ops.model import (
 from cado_ops.plan.tagging import claims_of, mistagged
 
 NOT_REGISTERED = "not registered"
+NO_ROLE = ""  # in place of the ARN of a Cado role that is not there
 ONLINE = "Online"
 # What reading a snapshot's blocks asks for ("Permissions for EBS direct APIs", EBS User Guide).
 _READS = frozenset(PROFILES["ebs-direct"])
@@ -56,7 +57,8 @@ class CellFacts:
 class KeyFacts:
     """What is known of keys, over all accounts and regions that were read.
 
-    ``cado_roles``: by account, the Cado role's ARN; None where it is not known that there is one. ``keys``: by ARN;
+    ``cado_roles``: by account, the Cado role's ARN; NO_ROLE where there is none, None where that is not
+    known. ``keys``: by ARN;
     None where a key could not be described, absent where its account is out of scope. ``grants``: by key ARN, of
     the cells that were ``read``.
     """
@@ -149,6 +151,8 @@ def _disks(
         return Disks.UNREAD, ("its volumes could not be read",)
     if not volumes:
         return Disks.NOT_READY, ("it has no EBS volume",)
+    if role == NO_ROLE:
+        return Disks.NOT_READY, ("its account has no Cado role",)
     verdicts = dict.fromkeys(_volume(cell, volume, role, keys) for volume in volumes)
     worst = min((verdict for verdict, _ in verdicts), key=_WORST_FIRST.index)
     return worst, tuple(why for verdict, why in verdicts if why and verdict is not Disks.READY)

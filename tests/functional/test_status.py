@@ -118,6 +118,19 @@ def test_a_role_that_is_not_there_is_no_reader_of_disks(cli: Cli) -> None:
     assert all(item["disks_ready"] for item in named.json["items"])
 
 
+def test_an_account_without_cado_has_no_disk_ready(cli: Cli, aws: Any) -> None:
+    """That was read, and is no failure."""
+    iam = aws(STAGING, EU, "iam")
+    for role in iam.list_roles()["Roles"]:
+        if "CadoResponse" in role["RoleName"]:
+            for name in iam.list_role_policies(RoleName=role["RoleName"])["PolicyNames"]:
+                iam.delete_role_policy(RoleName=role["RoleName"], PolicyName=name)
+            iam.delete_role(RoleName=role["RoleName"])
+    result = cli.json("status", "--account", STAGING, "--region", EU, *ROLE)
+    assert (result.code, result.json["items"][0]["disks_ready"], result.json["failures"]) == (0, 0, [])
+    assert "Cado is not set up in that account yet" in result.err
+
+
 def test_a_typed_cado_role_of_nowhere_is_a_mistake(cli: Cli) -> None:
     result = cli("status", *IN_PROD, "--cado-role", f"arn:aws:iam::{STAGING}:role/CadoResponseRole")
     assert (result.code, result.out) == (2, "")

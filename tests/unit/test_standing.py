@@ -23,7 +23,7 @@ from cado_ops.model import (
     Standing,
     Volume,
 )  # fmt: skip
-from cado_ops.verdict.standing import CellFacts, KeyFacts, standings
+from cado_ops.verdict.standing import NO_ROLE, CellFacts, KeyFacts, standings
 
 NOW = datetime(2026, 11, 26, 18, tzinfo=UTC)
 HERE, THERE = "1" * 12, "2" * 12
@@ -216,3 +216,9 @@ def test_grants_stand_with_the_instance_whose_key_they_are_on() -> None:
 def test_instances_come_by_their_ids() -> None:
     there = [replace(instance(), instance_id=each) for each in ("i-2", "i-10", "i-1")]
     assert [each.instance_id for each in standings(facts(instances=there), known(), NOW)] == ["i-1", "i-10", "i-2"]
+
+
+@pytest.mark.parametrize("arn", [None, "arn:aws:kms:eu-west-1:222222222222:key/0"])
+def test_without_a_cado_role_no_disk_is_ready(arn: str | None) -> None:
+    found = one(facts(volumes=[volume(arn)]), known(role=NO_ROLE))
+    assert (found.disks, found.remarks) == (Disks.NOT_READY, ("its account has no Cado role",))
