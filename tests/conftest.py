@@ -15,6 +15,12 @@ from hypothesis import settings
 settings.register_profile("cado-ops", deadline=None)
 settings.load_profile("cado-ops")
 
+if os.environ.get("STOCK_BOTOCORE"):
+    # The whole suite without what makes the program fast: STOCK_BOTOCORE=1 scripts/test tests
+    from tests.stock import use_stock_botocore
+
+    use_stock_botocore(pytest.MonkeyPatch())
+
 
 def _loopback(address: Any) -> bool:
     if not isinstance(address, tuple):

@@ -16,10 +16,10 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-import boto3
 import botocore.session
 from botocore import xform_name
 from botocore.config import Config
@@ -31,9 +31,12 @@ from cado_ops import __version__
 from cado_ops.aws.credentials import CredentialStore, Identity, Roles
 from cado_ops.aws.endpoints import foreign_endpoint
 from cado_ops.aws.faults import EXPIRED_CODES, credential_problem, translate
+from cado_ops.aws.fields import Fields, FieldsParserFactory, only
 from cado_ops.aws.logs import redact_sdk_logs
 from cado_ops.aws.pace import Pace
 from cado_ops.aws.retry import DEFAULT_ATTEMPTS, Retry
+from cado_ops.aws.service_models import use_cut_models
+from cado_ops.aws.tls import Trust
 from cado_ops.errors import AwsError, Kind, UsageError
 from cado_ops.model import Caller
 from cado_ops.redaction import redacted
@@ -70,6 +73,8 @@ def _sign_for_identity(request: Any, operation_name: str, **_: Any) -> None:
     credentials = _signing_credentials.get()
     if credentials is None:
         raise UnsignedRequestError(f"{operation_name} was about to be signed for no identity")
+    # Encoded here once; else it is for the signature, and again for sending.
+    request.data = request.body
     # A new dictionary: botocore may share the one it put there.
     request.context["signing"] = {
         **request.context.get("signing", {}),
@@ -104,6 +109,7 @@ class Connection:
         self._endpoint_url = endpoint_url
         self._lock = threading.Lock()
         self._clients: dict[tuple[str, str], Any] = {}
+        self._trust = Trust()
         redact_sdk_logs()
         try:
             core = botocore.session.Session(profile=profile)
@@ -114,9 +120,11 @@ class Connection:
                 # botocore knows AWS_DEFAULT_REGION alone; every other SDK and the AWS CLI put this one before it.
                 core.set_config_variable("region", os.environ["AWS_REGION"])
             _prepare_assume_role(core)
-            self._session = boto3.Session(botocore_session=core)
-            self.region: str | None = self._session.region_name
-            base = self._session.get_credentials()
+            use_cut_models(core)
+            core.register_component("response_parser_factory", FieldsParserFactory())
+            self._session = core
+            self.region: str | None = core.get_config_variable("region")
+            base = core.get_credentials()
             if base is not None:
                 base.get_frozen_credentials()
         except (BotoCoreError, ClientError) as error:
@@ -151,19 +159,30 @@ class Connection:
         return Caller(answer["Account"], answer["Arn"], foreign_endpoint(self._session, self._endpoint_of))
 
     def call(
-        self, identity: Identity, service: str, region: str, action: str, parameters: Mapping[str, Any]
+        self,
+        identity: Identity,
+        service: str,
+        region: str,
+        action: str,
+        parameters: Mapping[str, Any],
+        *,
+        fields: Fields | None = None,
     ) -> dict[str, Any]:
-        """One API call, ``action`` named as AWS names it ("DescribeInstances"). Raises AwsError."""
+        """One API call, ``action`` named as AWS names it ("DescribeInstances"). Raises AwsError.
+
+        ``fields``: all that is read of the answer, where that is worth saying (`cado_ops.aws.fields`).
+        """
+        send = partial(self._send, service, region, action, parameters, account=identity, fields=fields)
         credentials = self.credentials.get(identity)
         self._pace.wait(identity, region, action)
         try:
-            return self._send(service, region, action, parameters, credentials, account=identity)
+            return send(credentials)
         except AwsError as error:
             if error.code not in EXPIRED_CODES or not self.credentials.expired(identity, credentials):
                 raise
             lost = error.answer_lost
         try:
-            return self._send(service, region, action, parameters, self.credentials.get(identity), account=identity)
+            return send(self.credentials.get(identity))
         except AwsError as error:
             error.answer_lost = error.answer_lost or lost
             raise
@@ -179,6 +198,7 @@ class Connection:
         *,
         asks: str = "NextToken",
         tells: str = "NextToken",
+        fields: Fields | None = None,
     ) -> Iterator[list[dict[str, Any]]]:
         """The lists named ``result`` of every page of an action; pages may be empty.
 
@@ -188,7 +208,7 @@ class Connection:
         seen: set[str] = set()
         while True:
             more = {**parameters, asks: token} if token else parameters
-            page = self.call(identity, service, region, action, more)
+            page = self.call(identity, service, region, action, more, fields=fields)
             with understanding(action):
                 # Without the list it is no answer of AWS's, whatever its status says: a proxy's page, perhaps.
                 listed: list[dict[str, Any]] = page[result]
@@ -216,11 +236,12 @@ class Connection:
         credentials: Any,
         *,
         account: str | None,
+        fields: Fields | None = None,
     ) -> dict[str, Any]:
         method = getattr(self._client(service, region), xform_name(action))
         token = _signing_credentials.set(credentials)
         try:
-            with understanding(action):
+            with understanding(action), only(fields):
                 answer: dict[str, Any] = self._retry.run(action, lambda: method(**parameters))
             return answer
         except (BotoCoreError, ClientError, ResponseParserError, RuntimeError) as error:
@@ -234,7 +255,7 @@ class Connection:
             client = self._clients.get((service, region))
             if client is None:
                 try:
-                    client = self._session.client(
+                    client = self._session.create_client(
                         service,
                         region_name=region,
                         endpoint_url=self._endpoint_url,
@@ -252,6 +273,7 @@ class Connection:
                     raise translate(error, service, profile=self.profile, account=None) from error
                 # Making a client loads more of the SDK.
                 redact_sdk_logs()
+                self._trust.share(client)
                 client.meta.events.register("before-sign", _sign_for_identity)
                 self._clients[service, region] = client
             return client

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 
 def foreign_endpoint(session: Any, endpoint_of: Callable[[str], str]) -> str | None:
-    """The endpoints of this boto3 session that are not AWS's, without passwords; None where all are.
+    """The endpoints of this botocore session that are not AWS's, without passwords; None where all are.
 
     ``endpoint_of`` gives a service's, by making a client, which takes a while: so only STS is asked, and each
     service of which environment or profile say something of its own. The others go where STS goes.
@@ -26,15 +26,14 @@ def foreign_endpoint(session: Any, endpoint_of: Callable[[str], str]) -> str | N
 
 def _has_own_endpoint(session: Any, service: str) -> bool:
     """Whether environment or profile name one ("Service-specific endpoints", AWS SDKs and Tools guide)."""
-    core = session._session
-    section = core.full_config.get("services", {}).get(core.get_scoped_config().get("services"), {})
+    section = session.full_config.get("services", {}).get(session.get_scoped_config().get("services"), {})
     # One of STS's own leaves the others where the rest goes.
     own = [f"AWS_ENDPOINT_URL_{each.upper()}" in os.environ or each in section for each in (service, "sts")]
     return any(own)
 
 
 def _aws_suffixes(session: Any) -> list[str]:
-    partitions = session._session.get_component("data_loader").load_data("partitions")["partitions"]
+    partitions = session.get_component("data_loader").load_data("partitions")["partitions"]
     outputs = [partition["outputs"] for partition in partitions]
     return [out[key] for out in outputs for key in ("dnsSuffix", "dualStackDnsSuffix")]
 

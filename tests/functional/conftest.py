@@ -100,13 +100,15 @@ def _one_loader() -> Iterator[None]:
     every session. It is a third of what a command costs.
     """
     loader = botocore.loaders.create_loader()
-    classes: dict[str, Any] = {}
+    classes: dict[tuple[str, int], Any] = {}
     make = botocore.client.ClientCreator._create_client_class
 
     def once(self: Any, service_name: str, service_model: Any) -> Any:
-        if service_name not in classes:
-            classes[service_name] = make(self, service_name, service_model)
-        return classes[service_name]
+        # The program's models are cut down, the tests' own clients' are not.
+        kind = (service_name, len(service_model.operation_names))
+        if kind not in classes:
+            classes[kind] = make(self, service_name, service_model)
+        return classes[kind]
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("botocore.session.create_loader", lambda *_: loader)

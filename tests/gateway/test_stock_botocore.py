@@ -1,0 +1,70 @@
+"""Everything that makes calls cheaper may be missing: the same requests are sent then, and the same is read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from cado_ops.aws.connection import Connection
+from cado_ops.aws.ec2 import Ec2
+from cado_ops.aws.iam import Iam
+from cado_ops.errors import AwsError
+from cado_ops.filters import Filter
+from cado_ops.model import Cell
+from tests.gateway.fake_aws import Parts, Wire, ec2_error, xml
+from tests.stock import use_stock_botocore
+
+CELL = Cell("222222222222", "eu-west-1")
+INSTANCE = (
+    "<item><instancesSet><item><instanceId>i-1</instanceId><imageId>ami-1</imageId><instanceState><code>16</code>"
+    "<name>running</name></instanceState><platform>windows</platform><launchTime>2026-11-23T17:45:01Z</launchTime>"
+    "<tagSet><item><key>Name</key><value>a &amp; b</value></item><item><key>CadoResponseSSMEnabled</key><value/>"
+    "</item></tagSet></item></instancesSet></item>"
+)
+
+
+def replies(wire: Wire) -> None:
+    wire.reply(
+        "DescribeInstances",
+        xml("DescribeInstances", f"<reservationSet>{INSTANCE}</reservationSet><nextToken>2</nextToken>"),
+        xml("DescribeInstances", "<reservationSet/>"),
+    )
+    wire.reply("CreateTags", ec2_error("InvalidInstanceID.NotFound", "The instance ID 'i-1' does not exist"))
+    wire.reply("DescribeTags", xml("DescribeTags", "<unknown/>"))
+
+
+CALLS: list[Callable[[Connection], Any]] = [
+    lambda line: list(Ec2(line).instances(CELL, [Filter("tag:Env", ("prod", "ü & *"))])),
+    lambda line: Ec2(line).create_tags(CELL, ["i-1", "i-2"], {"a": "b c"}),
+    lambda line: Ec2(line).tags(CELL, ["i-1"]),
+    lambda line: Iam(line).role_arn(CELL.account, "A+b"),
+]
+
+
+def outcomes(parts: Parts, wire: Wire) -> list[Any]:
+    replies(wire)
+    wire.generations.clear()
+    line = parts.connect()
+    found: list[Any] = []
+    for call in CALLS:
+        try:
+            found.append(call(line))
+        except AwsError as error:
+            found.append((error.code, error.message, error.kind, error.request_id))
+    return found
+
+
+@pytest.mark.usefixtures("own_keys")
+def test_stock_botocore_says_and_hears_the_same(monkeypatch: pytest.MonkeyPatch, wire: Wire, parts: Parts):
+    fast = outcomes(parts, wire), list(wire.requests)
+    use_stock_botocore(monkeypatch)
+    assert (outcomes(parts, wire), wire.requests) == fast
+    [instance] = fast[0][0]
+    assert (instance.name, instance.tags) == ("a & b", {"CadoResponseSSMEnabled": ""})
+    assert [each[0] for each in fast[0][1:]] == [
+        "InvalidInstanceID.NotFound",
+        "MalformedResponse",
+        "MalformedResponse",
+    ]

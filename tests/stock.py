@@ -1,0 +1,16 @@
+"""Takes away what makes the program faster than botocore is by itself."""
+
+from __future__ import annotations
+
+import pytest
+from botocore.parsers import ResponseParserFactory
+
+import cado_ops.aws.connection
+from cado_ops.aws.tls import Trust
+
+
+def use_stock_botocore(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Connections made from now on use botocore's own models, parsers and contexts of TLS."""
+    monkeypatch.setattr(cado_ops.aws.connection, "use_cut_models", lambda core: None)
+    monkeypatch.setattr(cado_ops.aws.connection, "FieldsParserFactory", ResponseParserFactory)
+    monkeypatch.setattr(Trust, "share", lambda self, client: False)
