@@ -1,48 +1,72 @@
-"""The command line: `main`, the table of commands, and nothing that is not needed to find one of them.
+"""The command line: `main`, and what is answered before anything of it is loaded.
 
-Commands are imported when they are called, so that ``--help`` and ``--version`` load neither AWS's SDK nor moto.
+Commands are imported when they are called. ``--version`` and ``--help`` load neither typer nor rich, nor what a
+command needs around it: that takes longer than all they do. What they may load is counted by a test.
 """
 
 from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
 
-from cado_ops import __version__
-from cado_ops.cli.world import World
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from cado_ops.cli.world import World
 
 
 def main(argv: Sequence[str] | None = None, world: World | None = None) -> int:
     """Runs one command line and returns its exit code; never raises, never exits."""
     arguments = list(sys.argv[1:] if argv is None else argv)
-    world = world or World()
-    world.argv = arguments
-    if arguments == ["--version"]:
-        world.stdout.write(f"cado-ops {__version__}\n")
-        return 0
-    try:
-        from cado_ops.cli.commands import invoke
-    except KeyboardInterrupt:
-        return 130
     code = 1
     try:
-        code = invoke(arguments, world)
-        world.stdout.flush()
+        answer = _answer_at_once(arguments)
+        if answer is not None:
+            (world.stdout if world else sys.stdout).write(answer)
+            code = 0
+        else:
+            code = _run(arguments, world)
+        (world.stdout if world else sys.stdout).flush()
     except KeyboardInterrupt:
         return 130
     except OSError:
         # Whoever read stdout is gone, or its disk is full.
         code = code or 1
-    if world.stdout is sys.stdout and not _still_open(world):
+    if (world is None or world.stdout is sys.stdout) and not _still_open():
         # Python's own flush at exit must not complain about it.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return code
 
 
-def _still_open(world: World) -> bool:
+def _answer_at_once(arguments: list[str]) -> str | None:
+    """What needs no command: the version, and the front page."""
+    if arguments == ["--version"]:
+        from cado_ops import __version__
+
+        return f"cado-ops {__version__}\n"
+    # Completion asks with no arguments at all.
+    if arguments in ([], ["--help"]) and "_CADO_OPS_COMPLETE" not in os.environ:
+        from cado_ops.cli.front_page import front_page
+        from cado_ops.cli.help_text import terminal
+
+        width, bold = terminal()
+        return front_page(width=width, bold=bold)
+    return None
+
+
+def _run(arguments: list[str], world: World | None) -> int:
+    from cado_ops.cli.commands import invoke
+    from cado_ops.cli.world import World
+
+    world = world or World()
+    world.argv = arguments
+    return invoke(arguments, world)
+
+
+def _still_open() -> bool:
     try:
-        world.stdout.flush()
+        sys.stdout.flush()
     except OSError:
         return False
     return True

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from types import MethodType
 from typing import Any
 
 import typer
@@ -12,40 +12,12 @@ from typer.core import TyperCommand, TyperGroup
 from typer.exceptions import TyperException
 
 from cado_ops import __version__
-from cado_ops.cli.session import complain, usage_error
+from cado_ops.cli.front_page import ABOUT, COMMANDS, front_page
+from cado_ops.cli.help_text import Section, help_text, terminal
 from cado_ops.cli.world import World
 from cado_ops.errors import UsageError
 
-CHANGE = "Change"
-LOOK = "Look"
-PRACTISE = "Practise"
-
-
-@dataclass(frozen=True)
-class Entry:
-    """Where a command lives, and its line in ``--help``."""
-
-    module: str
-    attribute: str
-    help: str
-    panel: str
-
-
-COMMANDS = {
-    "tag-instances": Entry(
-        "tag_instances", "tag_instances", "Put CadoResponseSSMEnabled=True on EC2 instances.", CHANGE
-    ),
-    "untag-instances": Entry("tag_instances", "untag_instances", "Take the tag off again.", CHANGE),
-    "kms": Entry("kms", "app", "KMS grants of the Cado role: grant, list, retire.", CHANGE),
-    "apply": Entry("saved_plan", "apply", "Apply a plan saved with --save-plan.", CHANGE),
-    "status": Entry("status", "status", "How far the tag has come, per account and region.", LOOK),
-    "check": Entry("check", "check", "Can Cado acquire this instance? Why not, and what mends it.", LOOK),
-    "explain": Entry("explain", "explain", "What an AWS error means here, and what mends it.", LOOK),
-    "targets": Entry("targets", "targets", "The accounts and regions that the options mean.", LOOK),
-    "policy": Entry("policy", "app", "IAM and key policies for Cado and for this program.", LOOK),
-    "runs": Entry("runs", "app", "The journal: what was changed, and its way back.", LOOK),
-    "sandbox": Entry("sandbox", "sandbox", "A simulated AWS organisation on this machine.", PRACTISE),
-}
+__all__ = ["COMMANDS", "invoke"]
 
 
 class LazyGroup(TyperGroup):
@@ -64,20 +36,51 @@ class LazyGroup(TyperGroup):
             return TyperCommand(cmd_name, help=entry.help, rich_help_panel=entry.panel)
         found = getattr(importlib.import_module(f"cado_ops.cli.{entry.module}"), entry.attribute)
         if not isinstance(found, typer.Typer):
-            single = typer.Typer(add_completion=False, rich_markup_mode="rich")
+            single = typer.Typer(add_completion=False)
             single.command(cmd_name, no_args_is_help=False)(found)
             found = single
         found._add_completion = False
         command = typer.main.get_command(found)
         command.name = cmd_name
+        _explain_plainly(command)
         return command
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
+        width, bold = terminal()
+        formatter.write(front_page(width=width, bold=bold))
+
+    def shell_complete(self, ctx: Any, incomplete: str) -> Any:
+        # Of every command its name and its line: none is loaded for that.
         self.listing = True
         try:
-            super().format_help(ctx, formatter)
+            return super().shell_complete(ctx, incomplete)
         finally:
             self.listing = False
+
+
+def _explain_plainly(command: Any) -> None:
+    """Has a command, and those below it, write its help as `help_text` does."""
+    command.format_help = MethodType(_format_help, command)
+    for each in getattr(command, "commands", {}).values():
+        _explain_plainly(each)
+
+
+def _format_help(command: Any, ctx: Any, formatter: Any) -> None:
+    sections: dict[str, list[tuple[str, str]]] = {}
+    for name, each in getattr(command, "commands", {}).items():
+        sections.setdefault("Commands", []).append((name, each.get_short_help_str(limit=200)))
+    for parameter in command.get_params(ctx):
+        record = parameter.get_help_record(ctx)
+        if record is not None:
+            default = "Arguments" if parameter.param_type_name == "argument" else "Options"
+            panel = getattr(parameter, "rich_help_panel", None) or default
+            sections.setdefault(panel, []).append(record)
+    # Nothing but --help.
+    others: list[Section] = [(title, entries) for title, entries in sections.items() if title != "Options"]
+    last: list[Section] = [("Options", sections["Options"])] if "Options" in sections else []
+    usage = " ".join([ctx.command_path, *command.collect_usage_pieces(ctx)])
+    width, bold = terminal()
+    formatter.write(help_text(usage, command.help or "", [*others, *last], width=width, bold=bold))
 
 
 def _version(ctx: typer.Context, wanted: bool) -> None:
@@ -88,10 +91,8 @@ def _version(ctx: typer.Context, wanted: bool) -> None:
 
 app = typer.Typer(
     cls=LazyGroup,
-    rich_markup_mode="rich",
     no_args_is_help=False,
-    help="Prepare AWS accounts for Cado's forensic acquisition, and take it all back.",
-    epilog="Example: cado-ops tag-instances --filter tag:Env=prod --case IR-42 --dry-run",
+    help=ABOUT,
 )
 
 
@@ -112,8 +113,12 @@ def invoke(arguments: Sequence[str], world: World) -> int:
             args=list(arguments) or ["--help"], prog_name="cado-ops", standalone_mode=False, obj=world
         )
     except UsageError as error:
+        from cado_ops.cli.session import usage_error
+
         return usage_error(world, error)
     except TyperException as error:
+        from cado_ops.cli.session import complain
+
         context = getattr(error, "ctx", None)
         path = context.command_path if context is not None else "cado-ops"
         complain(world, error.format_message(), f"{path} --help")
