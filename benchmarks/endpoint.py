@@ -56,7 +56,7 @@ BUCKETS = {
     "ListAliases": (500.0, 500.0),
     "ListGrants": (100.0, 100.0),
 }
-# What a busy account has left of its buckets, which others there have emptied.
+# A busy account: others there have emptied its buckets, and take most of what flows in.
 BUSY_SHARE = 0.1
 BUSY_EVERY = 10
 
@@ -201,12 +201,13 @@ class _Answers:
             return
         size, refill = BUCKETS[action]
         first = number_of(account)
+        full = size
         if self.throttle == "busy" and first % BUSY_EVERY == 0:
-            size, refill = max(1.0, size * BUSY_SHARE / 10), refill * BUSY_SHARE
+            full, refill = 0.0, refill * BUSY_SHARE
         place = 2 * ((first * len(REGIONS) + self.regions.get(region, 0)) * len(ACTIONS) + number)
         buckets, now = self.shared.buckets, time.monotonic()
         since = buckets[place + 1]
-        tokens = size if since == 0.0 else min(size, buckets[place] + (now - since) * refill)
+        tokens = full if since == 0.0 else min(size, buckets[place] + (now - since) * refill)
         enough = tokens >= 1.0
         buckets[place], buckets[place + 1] = tokens - 1.0 if enough else tokens, now
         if not enough:
@@ -429,8 +430,9 @@ def _serve(
 class Endpoint:
     """The fake AWS, while the ``with`` lasts.
 
-    ``latency`` is added to each answer (seconds). ``throttle`` is none, aws (buckets of AWS's size) or busy (every
-    tenth account has a tenth of them). ``tls`` is (certificate file, key file) for localhost.
+    ``latency`` is added to each answer (seconds). ``throttle`` is none, aws (buckets of AWS's size) or busy (in
+    every tenth account they are empty, and a tenth flows in). ``tls`` is (certificate file, key file) for
+    localhost.
     """
 
     def __init__(
@@ -495,6 +497,10 @@ class Endpoint:
                 fields = file.read().rpartition(")")[2].split()
             ticks += int(fields[11]) + int(fields[12])
         return ticks / os.sysconf("SC_CLK_TCK")
+
+    def any_call(self) -> bool:
+        """Whether anybody called since the books were emptied."""
+        return any(self._shared.calls)
 
     def reset(self) -> None:
         """Empties the books, takes off all tags, fills the buckets."""

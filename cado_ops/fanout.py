@@ -1,7 +1,8 @@
 """Work over many targets at once: a bounded pool, results collected in the caller's thread.
 
 Jobs may be added while results are being taken, so that an account's regions start as soon as that account is
-known, and no account waits for another.
+known, and no account waits for another. A job that only waits, because AWS throttles it, say, gives up its place
+meanwhile (`waiting`): it slows none but itself.
 """
 
 from __future__ import annotations
@@ -10,8 +11,9 @@ import queue
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 J = TypeVar("J")
 R = TypeVar("R")
@@ -26,6 +28,36 @@ class Done(Generic[J, R]):
     error: Exception | None
 
 
+class _Pause:
+    """A job gives up its place."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Back:
+    """A job would go on, and may when ``granted`` is set."""
+
+    granted: threading.Event
+
+
+# So many jobs may wait for each that may work: each holds a thread.
+_WAITING_TIMES = 8
+_of_thread = threading.local()
+
+
+@contextmanager
+def waiting() -> Iterator[None]:
+    """While a job waits, another may work in its place; afterwards it waits for a place. Else it does nothing."""
+    fan: FanOut[Any, Any] | None = getattr(_of_thread, "fan", None)
+    if fan is None:
+        yield
+        return
+    fan._leave()
+    try:
+        yield
+    finally:
+        fan._return()
+
+
 class FanOut(Generic[J, R]):
     """Runs ``work(job)`` for every job added, at most ``max_concurrency`` at a time.
 
@@ -36,8 +68,11 @@ class FanOut(Generic[J, R]):
         self._work = work
         self._limit = max_concurrency
         self._waiting: deque[J] = deque()
-        self._done: queue.SimpleQueue[Done[J, R] | BaseException] = queue.SimpleQueue()
+        self._done: queue.SimpleQueue[Done[J, R] | BaseException | _Pause | _Back] = queue.SimpleQueue()
         self._in_flight = 0
+        self._paused = 0
+        self._back: deque[threading.Event] = deque()
+        self._abandoned = threading.Event()
 
     def add(self, job: J, *, next: bool = False) -> None:
         """Adds a job, to be the ``next`` or the last; to be called from the thread that takes the results."""
@@ -48,16 +83,45 @@ class FanOut(Generic[J, R]):
 
     def results(self, stopped: Callable[[], bool] = lambda: False) -> Iterator[Done[J, R]]:
         """Results in order of completion, until no job is left; once ``stopped``, only what is in flight ends."""
-        while True:
-            while self._waiting and self._in_flight < self._limit and not stopped():
-                self._start(self._waiting.popleft())
-            if not self._in_flight:
-                return
-            done = self._done.get()
-            self._in_flight -= 1
-            if isinstance(done, BaseException):
-                raise done
-            yield done
+        try:
+            while True:
+                while self._back and self._in_flight < self._limit:
+                    self._in_flight += 1
+                    self._paused -= 1
+                    self._back.popleft().set()
+                while self._waiting and self._has_place() and not stopped():
+                    self._start(self._waiting.popleft())
+                if not self._in_flight and not self._paused:
+                    return
+                done = self._done.get()
+                if isinstance(done, _Pause):
+                    self._in_flight -= 1
+                    self._paused += 1
+                    continue
+                if isinstance(done, _Back):
+                    self._back.append(done.granted)
+                    continue
+                self._in_flight -= 1
+                if isinstance(done, BaseException):
+                    raise done
+                yield done
+        finally:
+            # Nobody grants places any more: what still works goes on without.
+            self._abandoned.set()
+            for granted in self._back:
+                granted.set()
+
+    def _has_place(self) -> bool:
+        return self._in_flight < self._limit and self._in_flight + self._paused < self._limit * _WAITING_TIMES
+
+    def _leave(self) -> None:
+        self._done.put(_Pause())
+
+    def _return(self) -> None:
+        granted = threading.Event()
+        self._done.put(_Back(granted))
+        while not self._abandoned.is_set() and not granted.wait(1.0):
+            pass
 
     @property
     def never_started(self) -> list[J]:
@@ -69,6 +133,7 @@ class FanOut(Generic[J, R]):
         threading.Thread(target=self._run, args=(job,), daemon=True).start()
 
     def _run(self, job: J) -> None:
+        _of_thread.fan = self
         try:
             self._done.put(Done(job, self._work(job), None))
         except Exception as error:  # noqa: BLE001  handed to the caller's thread, which decides

@@ -5,7 +5,7 @@ Shapes follow docs/reference.md; nothing here does anything but hold and convert
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -361,6 +361,7 @@ class Report:
     ``items`` are dictionaries with the keys of the command's item; ``notes`` are lines for people (stderr). In
     ``summary``, None is not known. ``gaps`` are targets without an item, as tables show them: ``account``,
     ``region``, ``gap`` (what it is) and ``reason``.
+    ``throttling`` is where AWS throttled: the envelope has it only then.
     """
 
     command: str
@@ -370,10 +371,11 @@ class Report:
     case: str | None = None
     caller: Caller | None = None
     summary: Mapping[str, int | None] = field(default_factory=dict)
-    items: list[dict[str, Any]] = field(default_factory=list)
+    items: Sequence[dict[str, Any]] = field(default_factory=list)
     gaps: list[dict[str, Any]] = field(default_factory=list)
     failures: list[Failure] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    throttling: list[dict[str, Any]] = field(default_factory=list)
 
     def envelope(self) -> dict[str, Any]:
         """The whole as JSON-ready data, without the items and failures filled in by the caller's order."""
@@ -386,6 +388,7 @@ class Report:
             "case": self.case,
             "caller": self.caller.as_json() if self.caller else None,
             "summary": self.summary,
+            **({"throttling": self.throttling} if self.throttling else {}),
             "items": self.items,
             "failures": [failure.as_json() for failure in self.failures],
         }

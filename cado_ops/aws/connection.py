@@ -31,11 +31,12 @@ from cado_ops import __version__
 from cado_ops.aws.credentials import CredentialStore, Identity, Roles
 from cado_ops.aws.endpoints import foreign_endpoint
 from cado_ops.aws.faults import EXPIRED_CODES, credential_problem, translate
-from cado_ops.aws.fields import Fields, FieldsParserFactory, only
+from cado_ops.aws.fields import FieldsParserFactory
 from cado_ops.aws.logs import redact_sdk_logs
 from cado_ops.aws.pace import Pace
 from cado_ops.aws.retry import DEFAULT_ATTEMPTS, Retry
 from cado_ops.aws.service_models import use_cut_models
+from cado_ops.aws.throttling import Throttling
 from cado_ops.aws.tls import Trust
 from cado_ops.errors import AwsError, Kind, UsageError
 from cado_ops.model import Caller
@@ -145,6 +146,7 @@ class Connection:
             user_agent_extra=f"cado-ops/{__version__}",
             tcp_keepalive=True,
         )
+        self.throttling = Throttling()
         self._pace = Pace(sleep=sleep, clock=clock)
         self._retry = Retry(attempts=_max_attempts(os.environ), sleep=sleep, rng=rng, clock=clock, stopped=stopped)
         self.credentials = CredentialStore(base, roles, self._assume_role, now)
@@ -159,30 +161,19 @@ class Connection:
         return Caller(answer["Account"], answer["Arn"], foreign_endpoint(self._session, self._endpoint_of))
 
     def call(
-        self,
-        identity: Identity,
-        service: str,
-        region: str,
-        action: str,
-        parameters: Mapping[str, Any],
-        *,
-        fields: Fields | None = None,
+        self, identity: Identity, service: str, region: str, action: str, parameters: Mapping[str, Any]
     ) -> dict[str, Any]:
-        """One API call, ``action`` named as AWS names it ("DescribeInstances"). Raises AwsError.
-
-        ``fields``: all that is read of the answer, where that is worth saying (`cado_ops.aws.fields`).
-        """
-        send = partial(self._send, service, region, action, parameters, account=identity, fields=fields)
+        """One API call, ``action`` named as AWS names it ("DescribeInstances"). Raises AwsError."""
         credentials = self.credentials.get(identity)
         self._pace.wait(identity, region, action)
         try:
-            return send(credentials)
+            return self._send(service, region, action, parameters, credentials, account=identity)
         except AwsError as error:
             if error.code not in EXPIRED_CODES or not self.credentials.expired(identity, credentials):
                 raise
             lost = error.answer_lost
         try:
-            return send(self.credentials.get(identity))
+            return self._send(service, region, action, parameters, self.credentials.get(identity), account=identity)
         except AwsError as error:
             error.answer_lost = error.answer_lost or lost
             raise
@@ -198,7 +189,6 @@ class Connection:
         *,
         asks: str = "NextToken",
         tells: str = "NextToken",
-        fields: Fields | None = None,
     ) -> Iterator[list[dict[str, Any]]]:
         """The lists named ``result`` of every page of an action; pages may be empty.
 
@@ -208,7 +198,7 @@ class Connection:
         seen: set[str] = set()
         while True:
             more = {**parameters, asks: token} if token else parameters
-            page = self.call(identity, service, region, action, more, fields=fields)
+            page = self.call(identity, service, region, action, more)
             with understanding(action):
                 # Without the list it is no answer of AWS's, whatever its status says: a proxy's page, perhaps.
                 listed: list[dict[str, Any]] = page[result]
@@ -236,13 +226,14 @@ class Connection:
         credentials: Any,
         *,
         account: str | None,
-        fields: Fields | None = None,
     ) -> dict[str, Any]:
         method = getattr(self._client(service, region), xform_name(action))
         token = _signing_credentials.set(credentials)
         try:
-            with understanding(action), only(fields):
-                answer: dict[str, Any] = self._retry.run(action, lambda: method(**parameters))
+            with understanding(action):
+                answer: dict[str, Any] = self._retry.run(
+                    action, lambda: method(**parameters), partial(self.throttling.note, account, region, action)
+                )
             return answer
         except (BotoCoreError, ClientError, ResponseParserError, RuntimeError) as error:
             raise translate(error, action, service=service, profile=self.profile, account=account) from error

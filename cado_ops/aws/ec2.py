@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from cado_ops.aws.connection import Connection, understanding
-from cado_ops.aws.fields import Fields
+from cado_ops.aws.fields import Fields, with_fields
 from cado_ops.errors import AwsError
 from cado_ops.filters import Filter
 from cado_ops.model import CLAIM_PREFIX, SSM_TAG, BlockDevice, Cell, Instance, InstanceDetail, Volume
@@ -65,7 +65,8 @@ class Ec2:
         parameters: dict[str, Any] = {"MaxResults": PAGE}
         if filters:
             parameters["Filters"] = [{"Name": f.name, "Values": list(f.values)} for f in filters]
-        for page in self._pages(cell, "DescribeInstances", parameters, "Reservations", INSTANCE_FIELDS):
+        pages = self._pages(cell, "DescribeInstances", parameters, "Reservations")
+        for page in with_fields(INSTANCE_FIELDS, pages):
             with understanding("DescribeInstances"):
                 instances = [
                     _instance(cell, each, detailed=detailed)
@@ -174,9 +175,9 @@ class Ec2:
         return self._pages(cell, action, parameters, result)
 
     def _pages(
-        self, cell: Cell, action: str, parameters: Mapping[str, Any], result: str, fields: Fields | None = None
+        self, cell: Cell, action: str, parameters: Mapping[str, Any], result: str
     ) -> Iterator[list[dict[str, Any]]]:
-        return self._connection.pages(cell.account, "ec2", cell.region, action, parameters, result, fields=fields)
+        return self._connection.pages(cell.account, "ec2", cell.region, action, parameters, result)
 
 
 def ids_named_missing(error: AwsError) -> list[str]:

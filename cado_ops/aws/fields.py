@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 from xml.etree.ElementTree import Element, ParseError, XMLParser, fromstring
 
 from botocore.model import Shape
@@ -20,6 +20,7 @@ from botocore.parsers import EC2QueryParser, ResponseParserFactory
 
 # Fields by AWS's names: {"Reservations": {"Instances": {"InstanceId": {}}}}. Of a list, those of its members.
 Fields: TypeAlias = Mapping[str, "Fields"]
+T = TypeVar("T")
 _Parse: TypeAlias = Callable[[Element, str], Any]
 
 _fields: ContextVar[Fields | None] = ContextVar("cado_ops_fields", default=None)
@@ -33,6 +34,17 @@ def only(fields: Fields | None) -> Iterator[None]:
         yield
     finally:
         _fields.reset(token)
+
+
+def with_fields(fields: Fields, pages: Iterator[T]) -> Iterator[T]:
+    """Pages of answers that are read while they are iterated: of each, these fields alone."""
+    while True:
+        with only(fields):
+            try:
+                page = next(pages)
+            except StopIteration:
+                return
+        yield page
 
 
 class FieldsParser(EC2QueryParser):  # type: ignore[misc]

@@ -138,7 +138,10 @@ class Retry:
         self._clock = clock
         self._stopped = stopped
 
-    def run(self, action: str, call: Callable[[], T]) -> T:
+    def run(
+        self, action: str, call: Callable[[], T], throttled: Callable[[float], Any] = lambda seconds: None
+    ) -> T:
+        """``throttled`` is told of each wait (seconds) that AWS asked for by throttling."""
         started = self._clock()
         failed: list[BaseException] = []
 
@@ -163,10 +166,15 @@ class Retry:
                 state.attempt_number >= self._attempts or self._clock() - started >= MAX_SECONDS or self._stopped()
             )
 
+        def tell(state: tenacity.RetryCallState) -> None:
+            if state.next_action is not None and classify(action, failed[-1]) is Again.THROTTLED:
+                throttled(state.next_action.sleep)
+
         retrying = tenacity.Retrying(
             retry=tenacity.retry_if_exception(lambda error: classify(action, error) is not Again.NO),
             wait=wait,
             stop=stop,
+            before_sleep=tell,
             sleep=self._sleep,
             reraise=True,
         )

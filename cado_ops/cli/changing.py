@@ -72,7 +72,8 @@ def carry_out(
         max_concurrency=session.max_concurrency,
     )
     report = machine.run(proposal, guards)
-    report.items = [session.with_token(item) for item in report.items]
+    if session.tokens:
+        report.items = [session.with_token(item) for item in report.items]
     return report
 
 

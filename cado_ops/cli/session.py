@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING, Any
 from cado_ops.cli.given import MAX_CONCURRENCY, Given
 from cado_ops.cli.world import World
 from cado_ops.errors import AwsError, CadoOpsError, Kind, RefusedError, UsageError
+from cado_ops.fanout import waiting
 from cado_ops.model import Caller, ErrorInfo, Failure, LeftOut, Report, Status
 from cado_ops.redaction import redacted
 from cado_ops.render.machine import NdjsonStream
 from cado_ops.render.progress import Progress
 from cado_ops.render.query import check_query
 from cado_ops.render.report import write_report
-from cado_ops.render.text import sanitize
+from cado_ops.render.text import count, cut, sanitize
 from cado_ops.verdict.outcome import EXIT, USAGE_EXIT, summarise
 from cado_ops.workflow.interrupts import Interrupts
 
@@ -128,8 +129,9 @@ class Session:
         return self.caller
 
     def sleep(self, seconds: float) -> None:
-        """Waits, or as the world would have it; never past a stop."""
-        (self.world.sleep or self.interrupts.sleep)(seconds)
+        """Waits, or as the world would have it; never past a stop. Another job may work meanwhile."""
+        with waiting():
+            (self.world.sleep or self.interrupts.sleep)(seconds)
 
     def warn(self, message: str) -> None:
         """A line for people, on stderr."""
@@ -214,6 +216,7 @@ class Session:
     def finish(self, report: Report) -> int:
         """Writes the report and gives the exit code."""
         self.progress.close()
+        self._tell_throttling(report)
         try:
             if self._unwritten is not None:
                 raise self._unwritten
@@ -226,6 +229,30 @@ class Session:
                 complain(self.world, f"the result could not be written to stdout ({error.strerror}){kept}")
             return EXIT[Status.ERROR]
         return EXIT[report.status]
+
+    def _tell_throttling(self, report: Report) -> None:
+        """Where time was lost because AWS throttled."""
+        lost = self.__dict__["connection"].throttling.lost() if "connection" in self.__dict__ else []
+        if not lost:
+            return
+        report.throttling = [
+            {
+                "account": each.account,
+                "region": each.region,
+                "action": each.action,
+                "calls": each.calls,
+                "seconds": round(each.seconds, 1),
+            }
+            for each in lost
+        ]
+        where = [
+            f"{each.account or 'the caller'}/{each.region} {each.action} {each.seconds:.1f} s" for each in lost
+        ]
+        calls, seconds = sum(each.calls for each in lost), sum(each.seconds for each in lost)
+        self.remark(
+            f"AWS throttled: {count(calls, 'call')} sent again, {seconds:.1f} s waited in all: "
+            + ", ".join(cut(where, 5))
+        )
 
     def _write(self, report: Report) -> None:
         if self._ndjson is not None:

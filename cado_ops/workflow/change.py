@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any, Protocol, overload
 
 from cado_ops.errors import LocalError
 from cado_ops.fanout import FanOut
@@ -71,6 +71,27 @@ class Audience(Protocol):
     def phase(self, name: str, total: int) -> None: ...
 
     def advance(self, count: int) -> None: ...
+
+
+class _Items(Sequence[dict[str, Any]]):
+    """The items of changes, each made when it is asked for: what was streamed is not kept a second time."""
+
+    def __init__(self, changes: Sequence[AnyChange]) -> None:
+        self._changes = changes
+
+    def __len__(self) -> int:
+        return len(self._changes)
+
+    @overload
+    def __getitem__(self, place: int) -> dict[str, Any]: ...
+
+    @overload
+    def __getitem__(self, place: slice) -> _Items: ...
+
+    def __getitem__(self, place: int | slice) -> dict[str, Any] | _Items:
+        if isinstance(place, slice):
+            return _Items(self._changes[place])
+        return self._changes[place].as_item()
 
 
 @dataclass
@@ -193,7 +214,7 @@ class Machine:
                 targets_left_out=len(proposal.left_out),
                 planned=len(proposal.planned),
             ),
-            items=[change.as_item() for change in changes],
+            items=_Items(changes),
             failures=list(proposal.failures),
         )
         if not changes and status in (Status.SUCCESS, Status.PLANNED) and guards.fail_empty:

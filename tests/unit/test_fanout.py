@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from cado_ops.fanout import Done, FanOut
+from cado_ops.fanout import Done, FanOut, waiting
 
 
 def test_every_job_once() -> None:
@@ -133,3 +133,99 @@ def test_results_come_to_the_callers_thread_in_order_of_completion() -> None:
         if done.job:
             gates[done.job - 1].set()
     assert order == [2, 1, 0]
+
+
+def test_a_job_that_waits_gives_up_its_place() -> None:
+    """With one place, a job that waits for another would wait for ever."""
+    second_ran = threading.Event()
+
+    def work(job: str) -> str:
+        if job == "throttled":
+            with waiting():
+                assert second_ran.wait(10)
+        else:
+            second_ran.set()
+        return job
+
+    fan: FanOut[str, str] = FanOut(work, 1)
+    fan.add("throttled")
+    fan.add("free")
+    assert sorted(done.value or "" for done in fan.results()) == ["free", "throttled"]
+
+
+def test_who_comes_back_waits_for_a_place() -> None:
+    """However many wait and come back: never more at work than allowed."""
+    lock = threading.Lock()
+    working = highest = 0
+
+    def enter() -> None:
+        nonlocal working, highest
+        with lock:
+            working += 1
+            highest = max(highest, working)
+
+    def leave() -> None:
+        nonlocal working
+        with lock:
+            working -= 1
+
+    def work(job: int) -> int:
+        enter()
+        for _ in range(3):
+            leave()
+            with waiting():
+                pass
+            enter()
+        leave()
+        return job
+
+    fan: FanOut[int, int] = FanOut(work, 3)
+    for job in range(60):
+        fan.add(job)
+    assert sorted(done.job for done in fan.results()) == list(range(60))
+    assert highest <= 3
+
+
+def test_not_more_wait_than_a_few_times_the_places() -> None:
+    go_on = threading.Event()
+    started: list[int] = []
+
+    def work(job: int) -> None:
+        started.append(job)
+        with waiting():
+            if len(started) >= 16:
+                go_on.set()
+            assert go_on.wait(10)
+
+    fan: FanOut[int, None] = FanOut(work, 2)
+    for job in range(40):
+        fan.add(job)
+    results = fan.results()
+    next(results)
+    # 2 places and 8 times as many that wait; one more for the job that has ended.
+    assert len(started) <= 2 * 8 + 2
+    assert len(list(results)) == 39
+
+
+def test_who_waits_when_the_results_are_left_goes_on() -> None:
+    entered, done = threading.Event(), threading.Event()
+
+    def work(job: str) -> None:
+        if job == "breaks":
+            entered.wait(10)
+            raise KeyboardInterrupt
+        with waiting():
+            entered.set()
+        done.set()
+
+    fan: FanOut[str, None] = FanOut(work, 2)
+    fan.add("waits")
+    fan.add("breaks")
+    with pytest.raises(KeyboardInterrupt):
+        list(fan.results())
+    assert done.wait(10)
+
+
+def test_outside_of_a_job_waiting_is_nothing() -> None:
+    with waiting():
+        pass
