@@ -1,7 +1,7 @@
 """The command line: `main`, and what is answered before anything of it is loaded.
 
-Commands are imported when they are called. ``--version`` and ``--help`` load neither typer nor rich, nor what a
-command needs around it: that takes longer than all they do. What they may load is counted by a test.
+Commands are imported when they are called. ``--version``, ``--help`` and completion load neither typer nor rich,
+nor what a command needs around it: that takes longer than all they do. What they may load is counted by a test.
 """
 
 from __future__ import annotations
@@ -16,14 +16,20 @@ if TYPE_CHECKING:
 
     from cado_ops.cli.world import World
 
+# A shell asks for completion by this variable, with no arguments at all.
+_COMPLETION = "_CADO_OPS_COMPLETE"
+
 
 def main(argv: Sequence[str] | None = None, world: World | None = None) -> int:
     """Runs one command line and returns its exit code; never raises, never exits."""
     arguments = list(sys.argv[1:] if argv is None else argv)
     code = 1
     try:
-        answer = _answer_at_once(arguments)
-        if answer is not None:
+        completed = _complete() if _COMPLETION in os.environ else None
+        answer = _answer_at_once(arguments) if completed is None else None
+        if completed is not None:
+            code = completed
+        elif answer is not None:
             (world.stdout if world else sys.stdout).write(answer)
             code = 0
         else:
@@ -46,14 +52,20 @@ def _answer_at_once(arguments: list[str]) -> str | None:
         from cado_ops import __version__
 
         return f"cado-ops {__version__}\n"
-    # Completion asks with no arguments at all.
-    if arguments in ([], ["--help"]) and "_CADO_OPS_COMPLETE" not in os.environ:
+    if arguments in ([], ["--help"]) and _COMPLETION not in os.environ:
         from cado_ops.cli.front_page import front_page
         from cado_ops.cli.help_text import terminal
 
         width, bold = terminal()
         return front_page(width=width, bold=bold)
     return None
+
+
+def _complete() -> int | None:
+    """Answers a shell that asks for completion. Returns the exit code, None where typer has to answer."""
+    from cado_ops.cli.completion import answer
+
+    return answer(os.environ)
 
 
 def _run(arguments: list[str], world: World | None) -> int:

@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import os
+import random
+import runpy
 import subprocess
 import sys
+from pathlib import Path
+from typing import Any
 
 import pytest
 import typer
+from typer._completion_classes import BashComplete
 
 from cado_ops import __version__
 from cado_ops.cli import front_page
 from cado_ops.cli.app import main
 from cado_ops.cli.commands import app
+from cado_ops.cli.completion import candidates, completion
 from cado_ops.cli.front_page import COMMANDS
 from cado_ops.cli.options import ALL_OPTIONS
 
+ROOT = Path(__file__).resolve().parents[2]
 NAMES = [
     "tag-instances",
     "untag-instances",
@@ -122,7 +129,7 @@ print(*sorted(set(sys.modules) - before), file=sys.stderr)
 @pytest.mark.parametrize(
     ("argv", "most"),
     [
-        (["--version"], 4),
+        (["--version"], 5),
         # typing and textwrap come with some thirty of the standard library.
         (["--help"], 35),
         ([], 35),
@@ -155,26 +162,86 @@ def test_an_example_can_be_pasted(capsys: pytest.CaptureFixture[str], monkeypatc
     assert max(len(line) for line in lines if line != example) <= 60
 
 
-def test_completion_of_commands_loads_none_of_them() -> None:
-    environ = {**os.environ, "_CADO_OPS_COMPLETE": "complete_bash", "COMP_WORDS": "cado-ops ", "COMP_CWORD": "1"}
+WORDS = [
+    "tag-instances", "status", "kms", "grant", "list", "runs", "undo", "policy", "show", "--account", "--all",
+    "--yes", "-o", "--output", "--region", "eu-west-1", "json", "last", "i-0123", "--help", "nonsense",
+    "--nonsense", "--", "--region=x", "-", "--f", "--a", "ta", "l", "", "--out", "--version",
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def typers() -> Any:
+    """What typer itself would complete."""
+    command = typer.main.get_command(app)
+
+    def names(words: list[str], incomplete: str) -> list[str]:
+        shell = BashComplete(command, {}, "cado-ops", "_CADO_OPS_COMPLETE")
+        return [item.value for item in shell.get_completions([*words], incomplete)]
+
+    return names
+
+
+def test_completion_is_what_typer_would_say(typers: Any) -> None:
+    rng = random.Random(8)
+    lines = [rng.choices(WORDS, k=rng.randrange(1, 6)) for _ in range(400)]
+    lines += [["kms", "grant", "--key"], ["tag-instances", "-o"], ["tag-instances", "--yes", "--"], ["policy", ""]]
+    understood = 0
+    for *words, incomplete in lines:
+        found = candidates(words, incomplete)
+        if found is not None:
+            understood += 1
+            assert [name for name, _ in found] == typers(words, incomplete), (words, incomplete)
+    assert understood > 100
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_option_is_completed(name: str, typers: Any) -> None:
+    assert [flag for flag, _ in candidates(name.split(), "-") or ()] == typers(name.split(), "-")
+
+
+def test_the_table_of_completion_is_made_of_the_commands() -> None:
+    script = runpy.run_path(str(ROOT / "scripts" / "completion.py"))
+    assert script["FILE"].read_text() == script["made"](), "run scripts/completion"
+
+
+@pytest.mark.parametrize(
+    ("environ", "out"),
+    [
+        ({"COMP_WORDS": "cado-ops kms ", "COMP_CWORD": "2", "SHELL_": "bash"}, "grant\nlist\nretire\n"),
+        ({"COMP_WORDS": "cado-ops tag-instances --acc", "COMP_CWORD": "2", "SHELL_": "bash"},
+         "--account\n--accounts-file\n"),
+        ({"_TYPER_COMPLETE_ARGS": "cado-ops target", "SHELL_": "zsh"},
+         """_arguments '*: :(("targets":"The accounts and regions that the options mean."))'\n"""),
+        ({"_TYPER_COMPLETE_ARGS": "cado-ops apply x ", "SHELL_": "zsh"}, "_files\n"),
+        ({"_TYPER_COMPLETE_ARGS": "cado-ops target", "SHELL_": "fish", "_TYPER_COMPLETE_FISH_ACTION": "get-args"},
+         "targets\tThe accounts and regions that the options mean.\n"),
+    ],
+)  # fmt: skip
+def test_completion(environ: dict[str, str], out: str) -> None:
+    shell = environ.pop("SHELL_")
     done = subprocess.run(
-        [sys.executable, "-X", "importtime", "-m", "cado_ops"],
-        capture_output=True, text=True, env=environ, check=False,
+        [sys.executable, "-X", "importtime", "-m", "cado_ops"], capture_output=True, text=True, check=False,
+        env={**os.environ, **environ, "_CADO_OPS_COMPLETE": f"complete_{shell}"},
     )  # fmt: skip
-    assert done.stdout.split() == list(COMMANDS)
-    loaded = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
-    assert "cado_ops.cli.tag_instances" not in loaded
-    assert "cado_ops.cli.session" not in loaded
+    assert done.stdout == out
+    loaded = {line.rpartition("|")[2].strip().partition(".")[0] for line in done.stderr.splitlines()}
+    assert "cado_ops" in loaded
+    assert not loaded & {"typer", "rich", "dataclasses", "inspect"}
 
 
-def test_completion() -> None:
-    environ = {
-        **os.environ,
-        "_CADO_OPS_COMPLETE": "complete_bash",
-        "COMP_WORDS": "cado-ops tag-instances --acc",
-        "COMP_CWORD": "2",
-    }
+def test_fish_is_told_whether_there_is_anything() -> None:
+    asked = {"_CADO_OPS_COMPLETE": "complete_fish", "_TYPER_COMPLETE_FISH_ACTION": "is-args"}
+    assert completion(asked | {"_TYPER_COMPLETE_ARGS": "cado-ops "}) == ("", 0)
+    assert completion(asked | {"_TYPER_COMPLETE_ARGS": "cado-ops apply x"}) == ("", 1)
+
+
+def test_what_is_not_understood_is_left_to_typer() -> None:
+    assert completion({"_CADO_OPS_COMPLETE": "source_bash"}) is None
+    assert completion({"_CADO_OPS_COMPLETE": "complete_bash"}) is None
+    powershell = {"_CADO_OPS_COMPLETE": "complete_powershell", "_TYPER_COMPLETE_ARGS": "cado-ops "}
+    assert completion(powershell) is None
     done = subprocess.run(
-        [sys.executable, "-m", "cado_ops"], capture_output=True, text=True, env=environ, check=False
-    )
-    assert done.stdout.split() == ["--account", "--accounts-file"]
+        [sys.executable, "-m", "cado_ops"], capture_output=True, text=True, check=False,
+        env={**os.environ, **powershell, "_TYPER_COMPLETE_WORD_TO_COMPLETE": ""},
+    )  # fmt: skip
+    assert "tag-instances:::" in done.stdout
