@@ -1,7 +1,7 @@
 """Measures cado-ops beside its peers, in one run and in turns: `scripts/bench --help`.
 
 Every run is a process of its own, from its start to its end. Its processor time is the kernel's, of all that it
-started; its memory is the sum over its processes (proportional set size), looked at ten times a second. The fake
+started; its memory is the sum over its processes (proportional set size), looked at twice a second. The fake
 AWS keeps the books: a run of the tagging job counts only where every instance was tagged exactly once.
 """
 
@@ -200,7 +200,7 @@ class _Memory(threading.Thread):
         self._pid, self.most, self._ended = pid, 0, threading.Event()
 
     def run(self) -> None:
-        while not self._ended.wait(0.1):
+        while not self._ended.wait(0.5):
             self.most = max(self.most, sum(map(_pss, _tree(self._pid))))
 
     def end(self) -> int:
