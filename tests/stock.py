@@ -13,4 +13,5 @@ def use_stock_botocore(monkeypatch: pytest.MonkeyPatch) -> None:
     """Connections made from now on use botocore's own models, parsers and contexts of TLS."""
     monkeypatch.setattr(cado_ops.aws.connection, "use_cut_models", lambda core: None)
     monkeypatch.setattr(cado_ops.aws.connection, "FieldsParserFactory", ResponseParserFactory)
+    monkeypatch.setattr(cado_ops.aws.connection, "_name_once", lambda client: None)
     monkeypatch.setattr(Trust, "share", lambda self, client: False)
