@@ -433,7 +433,12 @@ def main() -> None:
         description="Measures cado-ops beside c7n-org, boto3, the AWS CLI and a floor, against a fake AWS.",
         epilog="Scenarios: " + "; ".join(each.name for each in SCENARIOS),
     )
-    parser.add_argument("--scenario", action="append", default=[], help="those whose name contains this; all else")
+    parser.add_argument(
+        "--scenario",
+        action="append",
+        default=[],
+        help="that of this name, else those whose name contains it; all else",
+    )
     parser.add_argument("--only", action="append", default=[], metavar="NAME", help="these contenders; all else")
     parser.add_argument("--without", action="append", default=[], metavar="NAME", help="all contenders but these")
     parser.add_argument("--rounds", type=int, default=3, help="runs of each contender (default 3)")
@@ -451,7 +456,8 @@ def main() -> None:
         for each in CONTENDERS
         if (not asked.only or each.name in asked.only) and each.name not in asked.without
     ]
-    scenarios = [
+    named = [each for each in SCENARIOS if each.name in asked.scenario]
+    scenarios = named or [
         each for each in SCENARIOS if not asked.scenario or any(word in each.name for word in asked.scenario)
     ]
     for peer in {each.needs for each in chosen if each.needs}:

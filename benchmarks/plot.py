@@ -56,9 +56,10 @@ def drawn(chosen: list[dict[str, Any]]) -> str:
     for power in range(low, high + 1):
         at = x(10**power)
         ticks.append(f'<line x1="{at:.1f}" x2="{at:.1f}" y1="40" y2="{y - 24}" class="tick"/>')
+    words = {"wall": "wall", "cpu": "processor"}
     legend = "".join(
         f'<rect x="{WIDTH - 190 + 90 * n}" y="8" width="{BAR}" height="{BAR}" fill="{colour}"/>'
-        f'<text x="{WIDTH - 176 + 90 * n}" y="17" class="value">{ {"wall": "wall", "cpu": "processor"}[kind] }</text>'
+        f'<text x="{WIDTH - 176 + 90 * n}" y="17" class="value">{words[kind]}</text>'
         for n, (kind, colour) in enumerate(COLOURS.items())
     )
     style = (
