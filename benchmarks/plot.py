@@ -41,7 +41,7 @@ def drawn(chosen: list[dict[str, Any]]) -> str:
         y += 10
         rows = sorted(each["contenders"].items(), key=lambda row: row[1]["wall"])
         for name, row in rows:
-            note = " (given up)" if row["problem"] else ""
+            note = " (not whole)" if row["problem"] else ""
             parts.append(f'<text x="{LEFT - 8}" y="{y + BAR + 3}" class="name">{escape(name)}</text>')
             for kind, colour in COLOURS.items():
                 end = x(row[kind])
@@ -73,4 +73,4 @@ def drawn(chosen: list[dict[str, Any]]) -> str:
 
 if __name__ == "__main__":
     OUT.write_text(drawn(scenarios(sys.argv[1:])))
-    print(OUT)
+    print(OUT.name)

@@ -43,7 +43,8 @@ def kms(of: Any, region: str) -> None:
         for key in keys["Keys"]:
             for page in client.get_paginator("list_grants").paginate(KeyId=key["KeyArn"]):
                 for grant in page["Grants"]:
-                    print(json.dumps(grant, default=str))
+                    # In one piece, so that threads do not write into each other's lines.
+                    sys.stdout.write(json.dumps(grant, default=str) + "\n")
 
 
 def main() -> None:
