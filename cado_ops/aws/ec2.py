@@ -33,7 +33,7 @@ _TAGS_OF_SERVICES = (
     ("aws:cloud9:", "Cloud9"),
 )
 
-# All that `_instance` reads of an instance, which is a twentieth of it.
+# All that `_instance` reads of an instance without its detail: a twentieth of it.
 INSTANCE_FIELDS: Fields = {
     "NextToken": {},
     "Reservations": {
@@ -66,7 +66,7 @@ class Ec2:
         if filters:
             parameters["Filters"] = [{"Name": f.name, "Values": list(f.values)} for f in filters]
         pages = self._pages(cell, "DescribeInstances", parameters, "Reservations")
-        for page in with_fields(INSTANCE_FIELDS, pages):
+        for page in pages if detailed else with_fields(INSTANCE_FIELDS, pages):
             with understanding("DescribeInstances"):
                 instances = [
                     _instance(cell, each, detailed=detailed)

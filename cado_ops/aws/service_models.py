@@ -28,6 +28,7 @@ OPERATIONS: dict[str, tuple[str, ...]] = {
     "ec2": (
         "CreateTags",
         "DeleteTags",
+        "DescribeInstanceTypes",
         "DescribeInstances",
         "DescribeRegions",
         "DescribeSnapshots",
@@ -61,7 +62,8 @@ OPERATIONS: dict[str, tuple[str, ...]] = {
         "ListAccountsForParent",
         "ListOrganizationalUnitsForParent",
     ),
-    # The last ones are botocore's own, for profiles.
+    "ssm": ("DescribeInstanceInformation", "GetServiceSetting"),
+    # AssumeRoleWithWebIdentity is botocore's own, for profiles.
     "sts": ("AssumeRole", "AssumeRoleWithWebIdentity", "DecodeAuthorizationMessage", "GetCallerIdentity"),
 }
 # What botocore asks for where a profile signs in by SSO, by the names that its list of endpoints has.

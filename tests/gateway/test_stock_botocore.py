@@ -39,16 +39,17 @@ CALLS: list[Callable[[Connection], Any]] = [
     lambda line: list(Ec2(line).instances(CELL, [Filter("tag:Env", ("prod", "ü & *"))])),
     lambda line: Ec2(line).create_tags(CELL, ["i-1", "i-2"], {"a": "b c"}),
     lambda line: Ec2(line).tags(CELL, ["i-1"]),
-    lambda line: Iam(line).role_arn(CELL.account, "A+b"),
+    lambda line: Iam(line).roles_named(CELL.account, ["A+b"]),
+    lambda line: list(Ec2(line).instances(CELL, [], detailed=True)),
 ]
 
 
 def outcomes(parts: Parts, wire: Wire) -> list[Any]:
-    replies(wire)
     wire.generations.clear()
     line = parts.connect()
     found: list[Any] = []
     for call in CALLS:
+        replies(wire)
         try:
             found.append(call(line))
         except AwsError as error:
@@ -63,8 +64,11 @@ def test_stock_botocore_says_and_hears_the_same(monkeypatch: pytest.MonkeyPatch,
     assert (outcomes(parts, wire), wire.requests) == fast
     [instance] = fast[0][0]
     assert (instance.name, instance.tags) == ("a & b", {"CadoResponseSSMEnabled": ""})
-    assert [each[0] for each in fast[0][1:]] == [
+    assert [each[0] for each in fast[0][1:4]] == [
         "InvalidInstanceID.NotFound",
         "MalformedResponse",
         "MalformedResponse",
     ]
+    [detailed] = fast[0][4]
+    assert detailed.instance_id == instance.instance_id
+    assert detailed.detail is not None
