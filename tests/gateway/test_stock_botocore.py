@@ -18,7 +18,8 @@ from tests.stock import use_stock_botocore
 
 CELL = Cell("222222222222", "eu-west-1")
 INSTANCE = (
-    "<item><instancesSet><item><instanceId>i-1</instanceId><imageId>ami-1</imageId><instanceState><code>16</code>"
+    "<item><instancesSet><item><instanceId>i-1</instanceId><imageId>ami-1</imageId><instanceType>m5.large</instanceType>"
+    "<rootDeviceType>ebs</rootDeviceType><instanceState><code>16</code>"
     "<name>running</name></instanceState><platform>windows</platform><launchTime>2026-11-23T17:45:01Z</launchTime>"
     "<tagSet><item><key>Name</key><value>a &amp; b</value></item><item><key>CadoResponseSSMEnabled</key><value/>"
     "</item></tagSet></item></instancesSet></item>"
