@@ -50,6 +50,10 @@ FALLBACK_REGION = "us-east-1"
 _signing_credentials: ContextVar[Any] = ContextVar("cado_ops_signing_credentials", default=None)
 
 
+class MalformedResponse(ResponseParserError):  # type: ignore[misc]
+    """An answer with status 200 that is not AWS's, or not the whole of it. Tried again like any that is lost."""
+
+
 class UnsignedRequestError(Exception):
     """A fault of this program: a request that nobody chose credentials for."""
 
@@ -68,6 +72,20 @@ def understanding(action: str) -> Iterator[None]:
             operation=action,
             hint="Something between you and AWS may have answered: look at HTTPS_PROXY and the endpoint.",
         ) from error
+
+
+def _insist_on_aws(answer: Mapping[str, Any], action: str, expects: str | None) -> None:
+    """Raises MalformedResponse where an answer is not AWS's.
+
+    The SDK takes whatever a JSON service's body holds, a proxy's login page too, for an empty answer: and an empty
+    one is all that says that RetireGrant was done. AWS signs each of its answers with a request id ("Common
+    response headers"), and leaves none of its lists out.
+    """
+    told = answer.get("ResponseMetadata", {})
+    if not told.get("RequestId") and "x-amzn-requestid" not in told.get("HTTPHeaders", ()):
+        raise MalformedResponse(f"the answer to {action} bears no request id: it is not AWS's")
+    if expects is not None and expects not in answer:
+        raise MalformedResponse(f"the answer to {action} has no {expects}: it is not AWS's, or was cut short")
 
 
 def _sign_for_identity(request: Any, operation_name: str, **_: Any) -> None:
@@ -169,19 +187,30 @@ class Connection:
         return Caller(answer["Account"], answer["Arn"], foreign_endpoint(self._session, self._endpoint_of))
 
     def call(
-        self, identity: Identity, service: str, region: str, action: str, parameters: Mapping[str, Any]
+        self,
+        identity: Identity,
+        service: str,
+        region: str,
+        action: str,
+        parameters: Mapping[str, Any],
+        *,
+        expects: str | None = None,
     ) -> dict[str, Any]:
-        """One API call, ``action`` named as AWS names it ("DescribeInstances"). Raises AwsError."""
+        """One API call, ``action`` named as AWS names it ("DescribeInstances"). Raises AwsError.
+
+        ``expects`` is a member that every answer of this action has.
+        """
         credentials = self.credentials.get(identity)
         self._pace.wait(identity, region, action)
         try:
-            return self._send(service, region, action, parameters, credentials, account=identity)
+            return self._send(service, region, action, parameters, credentials, account=identity, expects=expects)
         except AwsError as error:
             if error.code not in EXPIRED_CODES or not self.credentials.expired(identity, credentials):
                 raise
             lost = error.answer_lost
+        credentials = self.credentials.get(identity)
         try:
-            return self._send(service, region, action, parameters, self.credentials.get(identity), account=identity)
+            return self._send(service, region, action, parameters, credentials, account=identity, expects=expects)
         except AwsError as error:
             error.answer_lost = error.answer_lost or lost
             raise
@@ -206,7 +235,7 @@ class Connection:
         seen: set[str] = set()
         while True:
             more = {**parameters, asks: token} if token else parameters
-            page = self.call(identity, service, region, action, more)
+            page = self.call(identity, service, region, action, more, expects=result)
             with understanding(action):
                 # Without the list it is no answer of AWS's, whatever its status says: a proxy's page, perhaps.
                 listed: list[dict[str, Any]] = page[result]
@@ -234,15 +263,21 @@ class Connection:
         credentials: Any,
         *,
         account: str | None,
+        expects: str | None = None,
     ) -> dict[str, Any]:
         method = getattr(self._client(service, region), xform_name(action))
+
+        def attempt() -> dict[str, Any]:
+            answer: dict[str, Any] = method(**parameters)
+            _insist_on_aws(answer, action, expects)
+            return answer
+
         token = _signing_credentials.set(credentials)
         try:
             with understanding(action):
-                answer: dict[str, Any] = self._retry.run(
-                    action, lambda: method(**parameters), partial(self.throttling.note, account, region, action)
+                return self._retry.run(
+                    action, attempt, partial(self.throttling.note, account, region, action)
                 )
-            return answer
         except (BotoCoreError, ClientError, ResponseParserError, RuntimeError) as error:
             raise translate(error, action, service=service, profile=self.profile, account=account) from error
         finally:

@@ -186,7 +186,7 @@ def test_alternating_page_tokens_end(cli: Cli, sandbox: Any) -> None:
         token = "AB"[next(count) % 2]
         body = f"<DescribeInstancesResponse><reservationSet/><nextToken>{token}</nextToken>"
         body += "</DescribeInstancesResponse>"
-        return 200, {"Content-Type": "text/xml"}, body.encode()
+        return 200, {"Content-Type": "text/xml", "x-amzn-RequestId": "r-1"}, body.encode()
 
     sandbox.intercept = loop
     result = cli.json("status", *IN_PROD)

@@ -71,7 +71,8 @@ def test_an_answer_with_a_token_that_is_no_answer(cli: Cli, sandbox: Any) -> Non
     def odd(request: Any) -> Any:
         if request.action == "CreateGrant":
             answer = {"GrantToken": "AQpAM2RhZEXAMPLE", "Unexpected": True}
-            return 200, {"Content-Type": "application/x-amz-json-1.1"}, json.dumps(answer).encode()
+            headers = {"Content-Type": "application/x-amz-json-1.1", "x-amzn-RequestId": "r-1"}
+            return 200, headers, json.dumps(answer).encode()
         return None
 
     sandbox.intercept = odd

@@ -288,7 +288,7 @@ def test_another_account_or_endpoint_is_refused(cli: Cli, monkeypatch: pytest.Mo
                 "<Arn>arn:aws:sts::999999999999:assumed-role/R/bob</Arn><UserId>AROA:bob</UserId>"
                 "<Account>999999999999</Account></GetCallerIdentityResult></GetCallerIdentityResponse>"
             )
-            return 200, {"Content-Type": "text/xml"}, body.encode()
+            return 200, {"Content-Type": "text/xml", "x-amzn-RequestId": "r-1"}, body.encode()
         return None
 
     sandbox.intercept = somebody_else

@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
-from botocore.awsrequest import AWSResponse
+from botocore.awsrequest import AWSResponse, HeadersDict
 
 from cado_ops.aws.connection import Connection
 from cado_ops.aws.credentials import Roles
@@ -39,6 +39,8 @@ class Request:
 class Answer:
     body: str
     status: int = 200
+    # Without a request id it is not AWS's.
+    headers: Mapping[str, str] = field(default_factory=lambda: {"x-amzn-RequestId": "r-1"})
 
 
 class _Raw:
@@ -128,7 +130,7 @@ class Wire:
             answer = self._answer(request)
         if isinstance(answer, BaseException):
             raise answer
-        return AWSResponse(prepared.url, answer.status, {}, _Raw(answer.body.encode()))
+        return AWSResponse(prepared.url, answer.status, HeadersDict(answer.headers), _Raw(answer.body.encode()))
 
     def _answer(self, request: Request) -> Answer | BaseException:
         reply = self.replies.get(request.action)

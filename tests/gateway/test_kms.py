@@ -301,6 +301,17 @@ class TestListGrants:
             flat(kms.grants(CELL, KEY_ARN, grant_id=GRANT_ID))
         assert (caught.value.code, caught.value.kind, caught.value.operation) == (code, kind, "ListGrants")
 
+    @pytest.mark.parametrize(
+        "cut",
+        [Answer('{"Grants": [{"KeyId": "arn:aws'), Answer(""), Answer("<html>Login</html>", headers={})],
+        ids=["short", "empty", "portal"],
+    )
+    def test_an_answer_that_is_cut_short_is_asked_for_again(self, wire: Wire, kms: Kms, cut: Answer) -> None:
+        """The SDK takes it for an answer without grants."""
+        wire.reply("ListGrants", cut, answer({"Grants": []}))
+        assert flat(kms.grants(CELL, KEY_ARN)) == []
+        assert len(wire.of("ListGrants")) == 2
+
     @pytest.mark.parametrize("body", [{}, {"Grants": [{"KeyId": KEY_ARN}]}, {"Grants": [{"GrantId": "x"}]}])
     def test_an_answer_that_is_none(self, wire: Wire, kms: Kms, body: dict[str, Any]) -> None:
         wire.reply("ListGrants", answer(body))
@@ -408,6 +419,15 @@ class TestEnding:
         wire.reply(action, answer(""))
         WRITES[action](kms)
         assert only(wire, action).parameters == {"KeyId": KEY_ARN, "GrantId": GRANT_ID}
+
+    @pytest.mark.parametrize("action", ["RetireGrant", "RevokeGrant"])
+    @pytest.mark.parametrize("body", ["", "<html>Login</html>"])
+    def test_a_proxys_page_is_no_success(self, wire: Wire, kms: Kms, action: str, body: str) -> None:
+        """KMS answers with an empty body: only the request id tells it from anybody else's."""
+        wire.reply(action, Answer(body, headers={}))
+        with pytest.raises(AwsError, match="not AWS's") as caught:
+            WRITES[action](kms)
+        assert (caught.value.code, caught.value.kind) == ("MalformedResponse", Kind.TRANSPORT)
 
 
 @pytest.mark.parametrize("action", WRITES)
