@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import io
 import json
 import random
@@ -12,9 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import boto3
-import botocore.client
-import botocore.hooks
-import botocore.loaders
 import pytest
 from botocore.credentials import Credentials
 
@@ -23,6 +19,7 @@ from cado_ops.cli.world import World
 from cado_ops.model import SSM_TAG
 from cado_ops.sandbox import Sandbox
 from tests.functional.power import arm
+from tests.sdk import one_loader
 
 PROD, STAGING, RESEARCH, CLOSED, HOME = (f"{digit}" * 12 for digit in "23451")
 EU, US, DE, DENIED = "eu-west-1", "us-east-1", "eu-central-1", "ap-southeast-2"
@@ -94,28 +91,7 @@ class Cli:
 
 @pytest.fixture(scope="session", autouse=True)
 def _one_loader() -> Iterator[None]:
-    """Every command makes a session of its own, as a process does; the service models need be read only once.
-
-    Nor need the classes of clients be made, or event names and handlers be looked into: they say the same for
-    every session. It is a third of what a command costs.
-    """
-    loader = botocore.loaders.create_loader()
-    classes: dict[tuple[str, int], Any] = {}
-    make = botocore.client.ClientCreator._create_client_class
-
-    def once(self: Any, service_name: str, service_model: Any) -> Any:
-        # The program's models are cut down, the tests' own clients' are not.
-        kind = (service_name, len(service_model.operation_names))
-        if kind not in classes:
-            classes[kind] = make(self, service_name, service_model)
-        return classes[kind]
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("botocore.session.create_loader", lambda *_: loader)
-        patch.setattr("botocore.client.ClientCreator._create_client_class", once)
-        patch.setattr("botocore.hooks.accepts_kwargs", functools.cache(botocore.hooks.accepts_kwargs))
-        alias = functools.cache(botocore.hooks.EventAliaser(botocore.hooks.HierarchicalEmitter())._alias_event_name)
-        patch.setattr("botocore.hooks.EventAliaser._alias_event_name", lambda _, event_name: alias(event_name))
+    with one_loader():
         yield
 
 

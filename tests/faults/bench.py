@@ -1,0 +1,265 @@
+"""One command under one schedule: the world made ready, the command run in this process, and what it said."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import random
+import shutil
+import tempfile
+import threading
+import time
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cado_ops.aws import connection as connection_module
+from cado_ops.aws.connection import Connection
+from cado_ops.cli.app import main
+from cado_ops.cli.world import World as Surroundings
+from cado_ops.sandbox import Sandbox, acme, world
+from cado_ops.sandbox.environment import OPERATOR_ACCESS_KEY
+from tests.faults.proxy import Proxy, Seen
+from tests.faults.schedule import Schedule
+from tests.faults.truth import Truth
+from tests.functional.power import PowerLoss, arm
+from tests.sdk import one_loader
+
+HOME, PROD = acme.MANAGEMENT, acme.PRODUCTION
+EU, US = "eu-west-1", "us-east-1"
+ATTEMPTS = 4
+# How many beginnings each command has.
+VARIANTS = 24
+# Long enough for a busy machine, short enough for thousands of schedules.
+READ_SECONDS = 0.4
+
+WHERE = ("--account", f"{HOME},{PROD}", "--region", f"{EU},{US}", "--role-name", "CadoOperator")
+SERVERS = ("--filter", "tag:Team=web,sec", "--filter", "instance-state-name=running,stopped,pending")
+CASE = ("--case", "IR-7", "--expires", "2030-01-01T00:00:00Z")
+TAG = ("tag-instances", *SERVERS, *WHERE)
+GRANT = ("kms", "grant", "--key", "alias/acme-data", *WHERE)
+
+
+@dataclass
+class Ran:
+    """What a command said: exit code, streams, and (in JSON) its envelope."""
+
+    argv: tuple[str, ...]
+    code: int
+    out: str
+    err: str
+    envelope: dict[str, Any] | None
+    requests: Counter[tuple[str, str, str]]
+    writes: list[Seen]
+    waited: dict[str, float]
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A world made ready for a command: AWS's state, the journal's files, the command line, what was before."""
+
+    argv: tuple[str, ...]
+    start: Truth
+    backends: Mapping[tuple[str, str, str], bytes]
+    files: Mapping[str, bytes]
+
+
+@dataclass
+class Bench:
+    """A sandbox, a proxy before it, and an environment that leads to the proxy."""
+
+    sandbox: Sandbox
+    proxy: Proxy
+    folder: Path
+    waits: defaultdict[str, float] = field(default_factory=lambda: defaultdict(float))
+    concurrency: int = 1
+    virtual: bool = False
+    _ready: dict[tuple[str, int], Checkpoint] = field(default_factory=dict)
+
+    @property
+    def runs(self) -> Path:
+        return self.folder / "runs"
+
+    def reset(self) -> None:
+        """A fresh world, no journal, no lies."""
+        self.sandbox.reset()
+        self.proxy.load(Schedule())
+        shutil.rmtree(self.runs, ignore_errors=True)
+
+    def prepare(self, command: str, seed: int) -> Checkpoint:
+        """The world as it is before ``command``; what was made ready once is only put back."""
+        variant = seed % VARIANTS
+        if (command, variant) not in self._ready:
+            self.reset()
+            self.concurrency, self.virtual = 1, False
+            start, argv = SCENARIOS[command](self, variant)
+            with world.LOCK:
+                frozen = {where: world._freeze(live) for where, live in world._live_backends()}
+            files = {path.name: path.read_bytes() for path in (*self.runs.glob("*"), *self.folder.glob("*.json"))}
+            self._ready[command, variant] = Checkpoint(argv, start, frozen, files)
+        ready = self._ready[command, variant]
+        self.reset()
+        with world.LOCK:
+            world.touch()
+            for where, live in list(world._live_backends()):
+                if where[0] in ("ec2", "kms"):
+                    live.__dict__ = world._thaw(ready.backends[where])
+        self.runs.mkdir(mode=0o700)
+        for name, content in ready.files.items():
+            path = self.folder / name if name.endswith(".json") else self.runs / name
+            path.write_bytes(content)
+            path.chmod(0o600)
+        return ready
+
+    def run(self, *argv: str, rng: int = 1) -> Ran:
+        """Runs a command line; waits are counted, not waited."""
+        out, err = io.StringIO(), io.StringIO()
+        self.waits.clear()
+        self.proxy.forget_requests()
+        around = Surroundings(
+            stdin=io.StringIO(), stdout=out, stderr=err, sleep=self._sleep, rng=random.Random(rng)
+        )
+        if self.virtual:
+            around.clock = lambda: time.monotonic() + sum(list(self.waits.values()))
+        words = (*argv, "-o", "json", "--max-concurrency", str(self.concurrency))
+        code = main(list(words), around)
+        try:
+            envelope = json.loads(out.getvalue())
+        except ValueError:
+            envelope = None
+        proxy = self.proxy
+        return Ran(
+            argv,
+            code,
+            out.getvalue(),
+            err.getvalue(),
+            envelope,
+            Counter(proxy.requests),
+            list(proxy.writes),
+            dict(self.waits),
+        )
+
+    def _sleep(self, seconds: float) -> None:
+        self.waits[getattr(_working_for, "account", "")] += seconds
+
+    def journals(self) -> list[Path]:
+        return sorted(self.runs.glob("*.jsonl"), key=lambda path: path.stat().st_mtime_ns)
+
+    def must(self, *argv: str) -> Ran:
+        """Runs a command that has to succeed: what a scenario begins with."""
+        ran = self.run(*argv)
+        assert ran.code == 0, f"{' '.join(argv)}: {ran.code} {ran.err}"
+        return ran
+
+
+# Whose call a thread is at: that is whose time it waits away.
+_working_for = threading.local()
+
+
+@contextmanager
+def bench() -> Iterator[Bench]:
+    """Everything set up, in this process's environment, and taken down again."""
+    with ExitStack() as stack:
+        patch = stack.enter_context(pytest.MonkeyPatch.context())
+        stack.enter_context(one_loader())
+        sandbox = stack.enter_context(Sandbox())
+        proxy = stack.enter_context(Proxy(sandbox._running().answer, HOME, OPERATOR_ACCESS_KEY))
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="cado-ops-faults-")))
+        for name in [each for each in os.environ if each.startswith(("AWS_", "CADO_OPS_"))]:
+            patch.delenv(name)
+        for name, value in sandbox.environment().items():
+            patch.delenv(name, raising=False) if value is None else patch.setenv(name, value)
+        patch.setenv("AWS_ENDPOINT_URL", proxy.url)
+        patch.setenv("AWS_MAX_ATTEMPTS", str(ATTEMPTS))
+        patch.setenv("CADO_OPS_JOURNAL_DIR", str(folder / "runs"))
+        patch.setenv("HOME", str(folder))
+        patch.setattr(connection_module, "READ_SECONDS", READ_SECONDS)
+        call = Connection.call
+
+        def noted(self: Connection, identity: str, *more: Any) -> Any:
+            _working_for.account = identity
+            return call(self, identity, *more)
+
+        patch.setattr(Connection, "call", noted)
+        yield Bench(sandbox, proxy, folder)
+
+
+# ---------------------------------------------------------------------- the commands
+
+
+Command = tuple[str, ...]
+
+
+def _last(bench: Bench) -> str:
+    return bench.journals()[-1].name.removesuffix(".jsonl")
+
+
+def _tag(bench: Bench, variant: int) -> tuple[Truth, Command]:
+    return Truth.now(), (*TAG, *(CASE if variant % 3 else ()), "--yes")
+
+
+def _untag(bench: Bench, variant: int) -> tuple[Truth, Command]:
+    case = CASE if variant % 3 else ()
+    bench.must(*TAG, *case, "--yes")
+    return Truth.now(), ("untag-instances", *SERVERS, *WHERE, *case[:2], "--yes")
+
+
+def _grant(bench: Bench, variant: int) -> tuple[Truth, Command]:
+    return Truth.now(), (*GRANT, *CASE, "--yes")
+
+
+def _retire(bench: Bench, variant: int) -> tuple[Truth, Command]:
+    bench.must(*GRANT, *CASE, "--yes")
+    how = ("--revoke",) if variant % 4 == 0 else ()
+    return Truth.now(), ("kms", "retire", "--of-case", "IR-7", *WHERE, *how, "--yes")
+
+
+BEGINNINGS = (_tag, _untag, _grant, _retire)
+
+
+def _apply(bench: Bench, variant: int) -> tuple[Truth, Command]:
+    plan = bench.folder / "plan.json"
+    plan.unlink(missing_ok=True)
+    bench.must(*(TAG if variant % 2 else GRANT), *CASE, "--save-plan", str(plan))
+    return Truth.now(), ("apply", str(plan), "--yes")
+
+
+def _undo(bench: Bench, variant: int) -> tuple[Truth, Command]:
+    _, argv = BEGINNINGS[variant % 4](bench, variant // 4)
+    bench.must(*argv)
+    return Truth.now(), ("runs", "undo", _last(bench), "--yes")
+
+
+def _resume(bench: Bench, variant: int) -> tuple[Truth, Command]:
+    """A run that lost power. An undo of it leads to where that run began."""
+    start, argv = BEGINNINGS[variant % 4](bench, variant // 4)
+    known = set(bench.journals())
+    with pytest.MonkeyPatch.context() as patch:
+        # Its first records are its plan, one for each of four places: one that was cut off there did nothing.
+        arm(patch)(7 + variant % 6, variant % 5 == 0)
+        with suppress(PowerLoss):
+            bench.run(*argv)
+    [path] = set(bench.journals()) - known
+    return start, ("runs", "resume", path.name.removesuffix(".jsonl"), "--yes")
+
+
+SCENARIOS: dict[str, Callable[[Bench, int], tuple[Truth, Command]]] = {
+    "tag-instances": _tag,
+    "untag-instances": _untag,
+    "kms grant": _grant,
+    "kms retire": _retire,
+    "apply": _apply,
+    "runs undo": _undo,
+    "runs resume": _resume,
+}
+
+
+def schedule_of(seed: int) -> Schedule:
+    """The schedule of a seed for these commands."""
+    return Schedule.of(seed, accounts=(HOME, PROD), regions=(EU, US), home=HOME)
