@@ -147,12 +147,14 @@ class TagApplier:
     def _look_again(self, cell: Cell, ended: Mapping[str, TagChange]) -> dict[str, TagChange]:
         """Looks at AWS once more: what was accepted must be there, what got no answer may be.
 
-        And what another case did at the same time may ask for one more call (`plan.claims`). That is made even
-        after a stop: it belongs to a change that was begun.
+        Of what got no answer one look proves nothing: it may have met a part of AWS that is behind. So it counts as
+        done when it was seen so twice in a row, or last. And what another case did at the same time may ask for one
+        more call (`plan.claims`). That is made even after a stop: it belongs to a change that was begun.
         """
         touched = (Outcome.CHANGED, Outcome.UNKNOWN)
         waiting = {each: change for each, change in ended.items() if change.outcome in touched}
         corrected: dict[str, TagChange] = {}
+        once: set[str] = set()
         for wait in (*SETTLE_WAITS, None):
             if not waiting:
                 break
@@ -163,6 +165,11 @@ class TagApplier:
                 corrected |= {each: _remark(change, remark) for each, change in waiting.items()}
                 break
             seen = {each: _stands(change, live.get(each, {})) for each, change in waiting.items()}
+            last = wait is None or self.stopped()
+            done = {each for each in waiting if seen[each] is Outcome.CHANGED}
+            unsure = {each for each in done - once if waiting[each].outcome is Outcome.UNKNOWN and not last}
+            once = done
+            seen |= dict.fromkeys(unsure, Outcome.UNKNOWN)
             standing = [change for each, change in waiting.items() if seen[each] is Outcome.CHANGED]
             drifted = {each: change for each, change in waiting.items() if seen[each] is Outcome.DRIFTED}
             waiting = {each: change for each, change in waiting.items() if seen[each] is not Outcome.CHANGED}

@@ -178,11 +178,13 @@ class GrantApplier:
     ) -> dict[str, GrantChange]:
         """Looks at AWS once more: what was made must be listed, what was ended must not.
 
-        And a race may have made two of a kind: all but one are ended again. Those that a change of their own is
+        What got no answer counts as done when it was seen so twice in a row, or last (see `workflow.apply`). And a
+        race may have made two of a kind: all but one are ended again. Those that a change of their own is
         ``to_be_ended`` are left to it, also where a stop came before it.
         """
         waiting = {each: change for each, change in ended.items() if change.outcome in _TOUCHED}
         corrected: dict[str, GrantChange] = {}
+        once: set[str] = set()
         for wait in (*SETTLE_WAITS, None):
             for each, change in list(waiting.items()):
                 try:
@@ -192,6 +194,11 @@ class GrantApplier:
                     del waiting[each]
                     continue
                 seen = _seen(change, live)
+                if seen is None:
+                    once.discard(each)
+                elif change.outcome is Outcome.UNKNOWN and each not in once and wait and not self.stopped():
+                    once.add(each)
+                    continue
                 if seen is not None:
                     corrected[each] = self._settle(
                         cell, seen, [each for each in live if each.grant_id not in to_be_ended]

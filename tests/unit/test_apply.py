@@ -385,6 +385,22 @@ class TestLostAnswers:
         assert set(there.journaled().values()) == {"unknown"}
         assert there.steps().count("CreateTags") == 1
 
+    @pytest.mark.parametrize("behind", [1, 3])
+    def test_one_look_at_a_part_that_is_behind_proves_nothing(self, behind: int) -> None:
+        """The tag was put on a moment ago: where that is not known yet, it looks taken off."""
+        there = World({"i-0": {**SSM, CLAIM: "-"}})
+        there.faults["DeleteTags"] = [LOST]
+        there._stale = {"i-0": {}}
+        reads = there.tags
+
+        def by_turns(cell: Cell, ids: Sequence[str]) -> dict[str, dict[str, str]]:
+            nonlocal behind
+            behind, there.stale_reads = behind - 1, behind % 2 if behind > 0 else 0
+            return reads(cell, ids)
+
+        there.tags = by_turns  # type: ignore[method-assign]
+        assert outcomes(there.apply(there.plan(UntagWish("A")))) == {"i-0": Outcome.UNKNOWN}
+
     def test_the_words_of_the_lost_answer_are_kept(self) -> None:
         there = world(1)
         there.faults["CreateTags"] = [LOST]

@@ -520,6 +520,14 @@ class TestLostAnswers:
         [ended] = run(there).apply([retire(our_grant())])
         assert ended.outcome is Outcome.UNKNOWN
 
+    def test_one_look_at_a_part_that_is_behind_proves_nothing(self, run: Any) -> None:
+        """The grant was made a moment ago: where that is not known yet, it looks ended."""
+        there = World(our_grant())
+        there.faults["RetireGrant"] = [LOST]
+        there._before, there.stale = {}, 1
+        [ended] = run(there).apply([retire(our_grant())])
+        assert ended.outcome is Outcome.UNKNOWN
+
     @pytest.mark.parametrize("kind", [Kind.THROTTLED, Kind.CREDENTIALS])
     def test_before_a_refusal_that_says_nothing_of_them(self, run: Any, kind: Kind) -> None:
         """The first attempt made the grant and its answer was lost; all others were throttled."""
