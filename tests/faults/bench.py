@@ -182,9 +182,9 @@ def bench() -> Iterator[Bench]:
         patch.setattr(connection_module, "READ_SECONDS", READ_SECONDS)
         call = Connection.call
 
-        def noted(self: Connection, identity: str, *more: Any) -> Any:
+        def noted(self: Connection, identity: str, *more: Any, **named: Any) -> Any:
             _working_for.account = identity
-            return call(self, identity, *more)
+            return call(self, identity, *more, **named)
 
         patch.setattr(Connection, "call", noted)
         yield Bench(sandbox, proxy, folder)
