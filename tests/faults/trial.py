@@ -50,7 +50,9 @@ def run_trial(bench: Bench, command: str, seed: int, calm: Ran | None = None) ->
     broken += promises.says_what_is(ran, before, after)
     broken += promises.does_nothing_twice(ran)
     broken += promises.journals_what_it_did(ran, path)
-    if calm is not None and not bench.virtual and schedule.pages is None and (ran.envelope or {}).get("items"):
+    slow = {Fault.SLOW_BEFORE, Fault.SLOW_AFTER} & set(schedule.answers)
+    comparable = not slow and not bench.virtual and schedule.pages is None
+    if calm is not None and comparable and (ran.envelope or {}).get("items"):
         broken += promises.leaves_others_alone(ran, calm, hurt)
     if path is not None:
         _afterwards(bench, trial, ran, ready.start, path.name.removesuffix(".jsonl"))
