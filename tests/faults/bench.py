@@ -78,6 +78,7 @@ class Bench:
     sandbox: Sandbox
     proxy: Proxy
     folder: Path
+    environ: Mapping[str, str]
     waits: defaultdict[str, float] = field(default_factory=lambda: defaultdict(float))
     concurrency: int = 1
     virtual: bool = False
@@ -176,12 +177,11 @@ def bench() -> Iterator[Bench]:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="cado-ops-faults-")))
         for name in [each for each in os.environ if each.startswith(("AWS_", "CADO_OPS_"))]:
             patch.delenv(name)
-        for name, value in sandbox.environment().items():
-            patch.delenv(name, raising=False) if value is None else patch.setenv(name, value)
-        patch.setenv("AWS_ENDPOINT_URL", proxy.url)
-        patch.setenv("AWS_MAX_ATTEMPTS", str(ATTEMPTS))
-        patch.setenv("CADO_OPS_JOURNAL_DIR", str(folder / "runs"))
-        patch.setenv("HOME", str(folder))
+        environ = {name: value for name, value in sandbox.environment().items() if value is not None}
+        environ |= {"AWS_ENDPOINT_URL": proxy.url, "AWS_MAX_ATTEMPTS": str(ATTEMPTS), "HOME": str(folder)}
+        environ |= {"CADO_OPS_JOURNAL_DIR": str(folder / "runs")}
+        for name, value in environ.items():
+            patch.setenv(name, value)
         patch.setattr(connection_module, "READ_SECONDS", PATIENT)
         call = Connection.call
 
@@ -190,7 +190,7 @@ def bench() -> Iterator[Bench]:
             return call(self, identity, *more, **named)
 
         patch.setattr(Connection, "call", noted)
-        yield Bench(sandbox, proxy, folder)
+        yield Bench(sandbox, proxy, folder, environ)
 
 
 # ---------------------------------------------------------------------- the commands
