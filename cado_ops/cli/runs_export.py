@@ -18,8 +18,8 @@ from cado_ops.cli.documents import write_file, write_out
 from cado_ops.cli.options import EXPORT_OPTIONS, takes
 from cado_ops.cli.session import Session, run
 from cado_ops.cli.world import World
-from cado_ops.errors import CadoOpsError, LocalError, UsageError
-from cado_ops.journal import RunRecord, begins_well, find_run, is_open, place_of, read_run, read_runs
+from cado_ops.errors import CadoOpsError, UsageError
+from cado_ops.journal import RunRecord, begins_well, content_of, find_run, is_open, place_of, read_run, read_runs
 from cado_ops.model import Report, Status
 from cado_ops.render.case_file import CaseRun, case_file
 from cado_ops.render.text import count, plain
@@ -131,10 +131,7 @@ def _chosen(
 def _read(path: Path) -> _Export:
     """The run, and the bytes that it was read from. Raises LocalError, UsageError."""
     record = read_run(path)
-    try:
-        *lines, last = path.read_bytes().split(b"\n")
-    except OSError as error:
-        raise LocalError(f"the journal {path} cannot be read: {error.strerror}") from error
+    *lines, last = content_of(path).split(b"\n")
     if last and record.edits and not record.torn:
         # A line whose end was changed: it is shown like any other that was.
         lines.append(last)

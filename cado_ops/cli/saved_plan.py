@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
+import stat
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -14,7 +15,7 @@ import typer
 from cado_ops.cli.changing import carry_out, guards_of, header_of, next_after
 from cado_ops.cli.options import AGAIN_OPTIONS, takes
 from cado_ops.cli.session import Session, run
-from cado_ops.cli.world import World
+from cado_ops.cli.world import MAX_STDIN, World
 from cado_ops.errors import LocalError, RefusedError, UsageError
 from cado_ops.model import Cell, Report, Status
 from cado_ops.plan.planfile import SavedPlan, dump_plan, load_plan
@@ -162,21 +163,24 @@ def save_plan(session: Session, proposal: Proposal, guards: Guards, path: str, r
 
 
 def _read(plan: str, world: World) -> str:
-    path = Path(plan)
-    if plan != "-" and os.name == "posix" and path.is_file():
-        status = path.stat()
+    def check(status: os.stat_result) -> None:
+        if os.name != "posix" or not stat.S_ISREG(status.st_mode):
+            return
         if status.st_uid not in (os.getuid(), 0):
             raise RefusedError(f"{plan} belongs to another user", "look at it, and apply a copy of your own")
-        if status.st_mode & 0o022:
-            raise RefusedError(f"others may write to {plan}", f"look at it, then: chmod go-w {plan}")
-    return world.read_file(plan, "PLAN")
+        if status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+            hint = f"look at it, then: chmod go-w {shlex.quote(plan)}"
+            raise RefusedError(f"others may write to {plan}", hint)
+
+    return world.read_file(plan, "PLAN", check)
 
 
 def _write(path: Path, text: str) -> None:
     if path.exists():
         # A typing mistake must not cost somebody a file.
         try:
-            load_plan(path.read_text(encoding="utf-8"), str(path))
+            with path.open(encoding="utf-8") as file:
+                load_plan(file.read(MAX_STDIN), str(path))
         except (RefusedError, OSError, UnicodeDecodeError):
             raise UsageError(
                 f"--save-plan: {path} is there already, and is no plan", "choose another name"

@@ -49,12 +49,18 @@ class World:
             raise UsageError(f"{reader}: stdin is empty")
         return text
 
-    def read_file(self, path: str, reader: str) -> str:
-        """A file's text, or stdin's for ``-``. Raises UsageError."""
+    def read_file(
+        self, path: str, reader: str, check: Callable[[os.stat_result], None] = lambda status: None
+    ) -> str:
+        """A file's text, or stdin's for ``-``. Raises UsageError.
+
+        ``check`` is shown whose file it is before it is read; what is checked is the very file that is read.
+        """
         if path == "-":
             return self.read_stdin(reader)
         try:
             with Path(path).open(encoding="utf-8") as file:
+                check(os.fstat(file.fileno()))
                 text = file.read(MAX_STDIN + 1)
         except (OSError, UnicodeDecodeError) as error:
             reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"

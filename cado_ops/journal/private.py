@@ -22,7 +22,9 @@ def make_private(folder: Path) -> None:
     if status.st_uid != os.getuid():
         raise LocalError(f"the journal folder {folder} belongs to another user", "choose one with --journal-dir")
     if status.st_mode & _OTHERS_MAY_WRITE:
-        raise LocalError(f"others may write to the journal folder {folder}", f"chmod 700 {folder}")
+        raise LocalError(
+            f"others may write to the journal folder {folder}", f"chmod 700 {shlex.quote(str(folder))}"
+        )
     if is_new:
         # Whatever the umask took away. One that was there before keeps its mode: it may be anybody's home.
         folder.chmod(0o700)

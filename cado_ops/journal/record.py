@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,6 +13,10 @@ from cado_ops.errors import LocalError, UsageError
 from cado_ops.journal.chain import JOURNAL_VERSION, is_beginning, unseal
 
 SUFFIX = ".jsonl"
+# A run of a hundred thousand changes writes a tenth of it: a larger file is none, and would only fill the memory.
+MAX_JOURNAL = 2**30
+# So many lines that are none, and the rest is not looked at: of a run that was changed nothing is believed anyway.
+MAX_EDITS = 1000
 
 
 @dataclass
@@ -65,13 +70,13 @@ class RunRecord:
 def read_run(path: Path) -> RunRecord:
     """Reads a run's file whole; what is wrong with it stands in its ``problems``. Raises LocalError, UsageError."""
     run = RunRecord(path)
-    try:
-        lines = path.read_bytes().split(b"\n")
-    except OSError as error:
-        raise LocalError(f"the journal {path} cannot be read: {error.strerror}") from error
+    lines = content_of(path).split(b"\n")
     changed = False
     for number, line in enumerate(lines, 1):
         ended = number < len(lines)
+        if len(run.edits) >= MAX_EDITS:
+            run.edits.append(f"what follows line {number - 1} was not read")
+            break
         if not ended and is_beginning(line, run.head):
             run.torn = line
             break
@@ -99,6 +104,17 @@ def read_run(path: Path) -> RunRecord:
     if named != run.run_id and not changed:
         run.edits.append(f"the file has another name than its run, {named}")
     return run
+
+
+def content_of(path: Path) -> bytes:
+    """The bytes of a run's file. Raises LocalError where it cannot be read, or is too large to be one."""
+    try:
+        with path.open("rb") as file:
+            if os.fstat(file.fileno()).st_size > MAX_JOURNAL:
+                raise LocalError(f"{path} holds more than {MAX_JOURNAL // 2**20} MiB: that is no journal")
+            return file.read()
+    except OSError as error:
+        raise LocalError(f"the journal {path} cannot be read: {error.strerror}") from error
 
 
 # What reading a line raises that is not what was written.
@@ -176,7 +192,7 @@ def _result(value: Any) -> dict[str, Any]:
 def begins_well(path: Path) -> bool:
     """Whether the first line, which names the case, is as it was written."""
     try:
-        unseal(path.read_bytes().partition(b"\n")[0], "")
-    except (ValueError, KeyError, TypeError):
+        unseal(content_of(path).partition(b"\n")[0], "")
+    except _MALFORMED:
         return False
     return True

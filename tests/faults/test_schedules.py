@@ -22,7 +22,8 @@ TRIALS = [(command, 4 * number + each) for number, command in enumerate(SCENARIO
 @pytest.mark.parametrize(("command", "seed"), TRIALS)
 def test_what_has_to_hold_holds(place: Bench, command: str, seed: int) -> None:
     """scripts/faults --command COMMAND --seed SEED --schedules 1 tells more."""
-    assert run_trial(place, command, seed, calm_run(place, command, seed)).broken == []
+    calm = calm_run(place, command, seed) if command in ("tag-instances", "kms grant") else None
+    assert run_trial(place, command, seed, calm).broken == []
 
 
 def test_the_same_seed_lies_the_same(place: Bench) -> None:

@@ -810,3 +810,25 @@ def test_run_ids_sort_by_time() -> None:
     moment = datetime(2026, 11, 23, 17, 45, 1, tzinfo=UTC)
     assert new_run_id(moment, lambda: "7f3a9c") == RUN
     assert new_run_id(moment, lambda: "ffffff") < new_run_id(moment.replace(second=2), lambda: "000000")
+
+
+class TestBounds:
+    def test_a_file_that_is_too_large_is_not_read(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("cado_ops.journal.record.MAX_JOURNAL", 100)
+        path = tmp_path / "20261123T174501Z-7f3a9c.jsonl"
+        path.write_bytes(b"x" * 101)
+        with pytest.raises(LocalError, match="no journal"):
+            read_run(path)
+
+    def test_a_file_of_lines_that_are_none_is_not_read_to_its_end(self, tmp_path: Path) -> None:
+        path = tmp_path / "20261123T174501Z-7f3a9c.jsonl"
+        path.write_bytes(b"\n" * 1_000_000)
+        run = read_run(path)
+        assert len(run.edits) < 2000
+        assert any("was not read" in each for each in run.edits)
+
+    @pytest.mark.parametrize("line", [b'{"record":' * 100_000, b"[" * 1_000_000, b'"' * 1_000_000])
+    def test_a_line_however_deep_is_an_edit(self, tmp_path: Path, line: bytes) -> None:
+        path = tmp_path / "20261123T174501Z-7f3a9c.jsonl"
+        path.write_bytes(line + b"\n")
+        assert read_run(path).edits
