@@ -46,6 +46,9 @@ def status_of(
         return Status.PLANNED if planned else Status.SUCCESS
     nothing_read = targets > 0 and targets_failed >= targets
     nothing_done = bad > 0 and good == 0
+    # A resume that can read nothing any more tells of what its run did before that.
+    if counts[Outcome.CHANGED]:
+        return Status.PARTIAL
     return Status.ERROR if nothing_read or nothing_done else Status.PARTIAL
 
 

@@ -17,7 +17,7 @@ from tests.faults.schedule import Fault
 from tests.faults.trial import calm_run, run_trial
 
 # What one process does before it gives account of itself.
-PIECE = 24
+PIECE = 6
 
 
 @dataclass
@@ -74,16 +74,17 @@ def main() -> int:
     ]
     total = Tally()
     with ProcessPoolExecutor(given.processes) as pool:
-        for done in as_completed([pool.submit(piece, *job) for job in jobs]):
-            total.add(done.result())
-            for command, seed, lines in done.result().broken:
-                print(f"{command} --seed {seed}:", *lines, sep="\n  ", flush=True)
-            print(
-                f"{total.trials.total()} of {len(commands) * given.schedules}",
-                end="\r",
-                file=sys.stderr,
-                flush=True,
-            )
+        running = [pool.submit(piece, *job) for job in jobs]
+        try:
+            for done in as_completed(running):
+                total.add(done.result())
+                for command, seed, lines in done.result().broken:
+                    print(f"{command} --seed {seed}:", *lines, sep="\n  ", flush=True)
+                count = total.trials.total()
+                print(f"{count} of {len(commands) * given.schedules}", end="\r", file=sys.stderr, flush=True)
+        except KeyboardInterrupt:
+            # What was done until then counts.
+            pool.shutdown(wait=False, cancel_futures=True)
     show(total, time.monotonic() - started)
     if given.json:
         given.json.write_text(json.dumps(figures(total), indent=2) + "\n")

@@ -174,3 +174,9 @@ def test_the_summary_counts_every_outcome_of_the_envelope() -> None:
         "denied": 1,
     }
     assert set(summarise([], targets=0, targets_failed=0, targets_left_out=0, planned=0).values()) == {0}
+
+
+@pytest.mark.parametrize("rest", ["", " failed", " unknown unknown", " failed unchanged"])
+def test_a_resume_that_can_read_nothing_any_more_tells_of_what_was_done(rest: str) -> None:
+    """What its run changed before stands among the items: that is no run in which nothing could be done."""
+    assert verdict(f"changed{rest}", targets=2, failed=2) is Status.PARTIAL
