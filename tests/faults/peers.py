@@ -97,7 +97,7 @@ SCHEDULES: dict[str, Schedule] = {
 
 @dataclass
 class Done:
-    """``exit`` is "none" where it came to no end in time; ``twice`` counts grants beyond the first of their terms."""
+    """``exit`` is "none" where it came to no end in time; ``twice`` counts grants beyond the first of a kind."""
 
     exit: int | str
     tagged: int
