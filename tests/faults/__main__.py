@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import signal
 import sys
 import time
 from collections import Counter
@@ -64,6 +65,8 @@ def main() -> int:
     parser.add_argument("--json", type=Path, help="writes the figures to a file as well")
     given = parser.parse_args()
     started = time.monotonic()
+    # A shell's background jobs are deaf to it, and what was done until then is to be told.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     commands = given.command or list(SCENARIOS)
     last = given.seed + given.schedules
     # All commands take turns, so that what is broken off has tried them all.
