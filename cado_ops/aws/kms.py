@@ -24,7 +24,7 @@ class Kms:
 
     def key(self, cell: Cell, key_id: str) -> Key:
         """DescribeKey. ``key_id`` is an id, an ARN, an alias's name or an alias's ARN."""
-        answer = self._call(cell, "DescribeKey", {"KeyId": key_id})
+        answer = self._call(cell, "DescribeKey", {"KeyId": key_id}, expects="KeyMetadata")
         with understanding("DescribeKey"):
             told = answer["KeyMetadata"]
             family = told.get("MultiRegionConfiguration", {})
@@ -147,8 +147,10 @@ class Kms:
                 return {}
             raise
 
-    def _call(self, cell: Cell, action: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
-        return self._connection.call(cell.account, "kms", cell.region, action, parameters)
+    def _call(
+        self, cell: Cell, action: str, parameters: Mapping[str, Any], *, expects: str | None = None
+    ) -> dict[str, Any]:
+        return self._connection.call(cell.account, "kms", cell.region, action, parameters, expects=expects)
 
     def _pages(
         self, cell: Cell, action: str, parameters: Mapping[str, Any], result: str

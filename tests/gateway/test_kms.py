@@ -139,6 +139,11 @@ class TestDescribeKey:
         wire.reply("DescribeKey", answer({"KeyMetadata": told}))
         assert kms.key(CELL, KEY_ID) == replace(self.KEY, **expected)
 
+    def test_an_answer_that_is_cut_short_is_asked_for_again(self, wire: Wire, kms: Kms) -> None:
+        wire.reply("DescribeKey", Answer('{"KeyMetadata": {"Ar'), answer({"KeyMetadata": self.METADATA}))
+        assert kms.key(CELL, KEY_ID).arn == KEY_ARN
+        assert len(wire.of("DescribeKey")) == 2
+
     @pytest.mark.parametrize("body", [{}, {"KeyMetadata": {}}, {"KeyMetadata": {"Arn": "x"}}])
     def test_an_answer_that_is_none(self, wire: Wire, kms: Kms, body: dict[str, Any]) -> None:
         wire.reply("DescribeKey", answer(body))
