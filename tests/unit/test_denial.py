@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+from cado_ops.policy.document import document_from
+from cado_ops.policy.tighten import tighten
 from cado_ops.verdict.denial import explain, read
 
 FIXTURE = Path(__file__).resolve().parents[1] / "data" / "denials.jsonl"
@@ -355,6 +357,21 @@ def test_fixes_hold_nothing_but_ids():
     ] is None  # fmt: skip
     item = one(sentence("kms:Decrypt", f"on resource: arn:aws:kms:eu-west-1:{A}:key/$(reboot) {_KMS_HIDES}"))
     assert item["fix"] is None
+
+
+@pytest.mark.parametrize("action", ["ssm:SendCommand", "ssm:StartSession"])
+def test_a_deny_on_an_instance_may_be_the_one_that_tighten_writes(action):
+    wide = {"Effect": "Allow", "Action": f"{action[:-1]}*", "Resource": "*"}
+    sids = [each.sid for each in tighten(document_from({"Statement": wide}, "policy")).document.statements]
+    cause = one(sentence(action, f"on resource: {INSTANCE} with an explicit deny in an identity-based policy"))[
+        "cause"
+    ]
+    [named] = [each for each in sids if each and f"{each}, which cado-ops policy tighten writes" in cause]
+    assert named.endswith("WithoutTheTag")
+    assert "cado-ops tag-instances mends it" in cause
+    assert "neither a tag" not in cause
+    elsewhere = "on resource: arn:aws:ssm:us-east-1::document/X with an explicit deny in an identity-based policy"
+    assert "neither a tag" in one(sentence(action, elsewhere))["cause"]
 
 
 def test_kinds_are_those_of_the_reference():

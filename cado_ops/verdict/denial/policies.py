@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from cado_ops.verdict.denial import fixes
 from cado_ops.verdict.denial.keys import by_grant
 from cado_ops.verdict.denial.model import UNKNOWN, Explanation, Told
 from cado_ops.verdict.denial.plain import Meaning, not_allowed, plain
-from cado_ops.verdict.denial.ssm import TAGGED, run_command
+from cado_ops.verdict.denial.ssm import TAG, TAGGED, run_command
 from cado_ops.verdict.denial.words import named
 
 # What the SSM agent itself asks (Systems Manager User Guide, "Reference: ec2messages, ssmmessages").
@@ -154,9 +155,20 @@ def _explicit(told: Told) -> Meaning:
     if told.denied_by == "identity-policy":
         cause = (
             "A policy of the caller itself (of the user, its groups or the role) has a statement that denies "
-            "it, which no allow outweighs: neither a tag nor a grant helps. The account's IAM administrators "
-            "have to change that policy."
+            "it, which no allow outweighs"
         )
+        if told.action in TAGGED and (fixes.instance(told.resource) or (told.resource or "").startswith("i-")):
+            # What policy tighten adds where it cannot take a statement apart.
+            sid = f"Deny{told.action.partition(':')[2]}WithoutTheTag"
+            cause += (
+                f". Where that is {sid}, which cado-ops policy tighten writes, it denies instances without "
+                f"the tag {TAG}, and cado-ops tag-instances mends it; cado-ops check tells whether the instance carries "
+                "it. Where it is another, the account's IAM administrators have to change that policy."
+            )
+        else:
+            cause += (
+                ": neither a tag nor a grant helps. The account's IAM administrators have to change that policy."
+            )
         return "explicit-deny", cause + policy, None
     return (
         "explicit-deny",
