@@ -18,6 +18,7 @@ from cado_ops.policy.patterns import covers
 from cado_ops.policy.reach import (
     NO_TAGS,
     Ask,
+    holds,
     is_on_our_tag,
     may_allow,
     names_action,
@@ -53,8 +54,10 @@ def _send_command(subject: Subject) -> Iterator[Finding]:
         if _lets_tagged(subject, statement, SEND):
             reached = True
             continue
+        right = Ask(SEND, "*", tagged(SSM_TAG_VALUE))
         for condition in statement.conditions if names_action(statement, SEND) else ():
-            if is_on_our_tag(condition.key):
+            # Another condition may be what shuts all instances out.
+            if is_on_our_tag(condition.key) and holds(condition, right) is False:
                 yield _dead(statement, condition)
     if not reached:
         yield finding("send-command-missing", None, "no statement allows ssm:SendCommand on tagged instances")

@@ -54,6 +54,17 @@ def send(condition: Any = None, resource: Any = INSTANCES) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(
+    "other", ["aws:RequestTag/Env", "aws:ResourceTag/CadoResponseSSMEnabled"]
+)
+def test_a_sound_condition_on_the_tag_is_not_blamed_for_another(other: str) -> None:
+    value = "true" if other.startswith("aws:ResourceTag") else "x"
+    found = check(send({"StringEquals": {TAG: "True", other: value}}))
+    blamed = [each.message for rule in RULES if rule.startswith("tag-condition") for each in found.get(rule, ())]
+    assert not [each for each in blamed if each.startswith(f"StringEquals {TAG}: True")]
+    assert bool(blamed) == other.startswith("aws:ResourceTag")
+
+
+@pytest.mark.parametrize(
     ("condition", "rule"),
     [
         (None, "send-command-untagged"),
