@@ -28,8 +28,9 @@ from cado_ops.policy.reach import (
     written_values,
 )
 
-# A document that nobody names: what lets it through lets every document through.
-ANY_DOCUMENT = "any-document-that-is-not-named"
+# Documents that nobody names: what lets one through lets nearly every document through. They have no character in
+# common, so that a Deny of some by a wildcard (``*i*``) does not pass for a Deny of all.
+UNNAMED_DOCUMENTS = ("any-document-that-is-not-named", "ZQXZQX", "0909")
 # One action of each family stands for it.
 ONE_OF = {
     "kms:Encrypt": "kms:Encrypt",
@@ -99,7 +100,7 @@ def _kms_guards(documents: list[Document], places: Sequence[Place], name: str) -
 def open_documents(documents: Iterable[Document], action: str, place: Place) -> list[Statement]:
     """The statements that let an action have documents which nobody named: by a wildcard, or by no name at all."""
     documents = list(documents)
-    names = {ANY_DOCUMENT: None}
+    names = dict.fromkeys(UNNAMED_DOCUMENTS)
     for document in documents:
         for statement in document.statements:
             for entry in statement.resources or ():

@@ -40,15 +40,20 @@ VARIANTS = {
 }
 
 
-def limit_to_variant(statement: Statement, name: str, say: Callable[[str], None]) -> list[tuple[str, Statement]]:
-    """What is left of an Allow, in one part or two, each with a suffix for its Sid ("" keeps it)."""
+def limit_to_variant(
+    statement: Statement, name: str, say: Callable[[str], None], is_dead: Callable[[str], bool]
+) -> list[tuple[str, Statement]]:
+    """What is left of an Allow, in one part or two, each with a suffix for its Sid ("" keeps it).
+
+    ``is_dead`` says of an action that a wildcard stands for whether the statement grants it nothing.
+    """
     variant = VARIANTS[name]
     if statement.actions is None:
         return [("", statement)]
     kept: list[Value] = []
     gone: list[str] = []
     for action in statement.actions:
-        left = _left(action, variant)
+        left = _left(action, variant, is_dead)
         kept += left
         if action not in left:
             gone.append(str(action))
@@ -72,7 +77,7 @@ def _in_place_of(kept: list[Value], statement: Statement) -> str:
     return f" and leaves of it {', '.join(new)}" if new else ""
 
 
-def _left(action: Value, variant: Variant) -> list[Value]:
+def _left(action: Value, variant: Variant, is_dead: Callable[[str], bool]) -> list[Value]:
     """What is left of one action or pattern."""
     if not isinstance(action, str):
         return [action]
@@ -92,7 +97,12 @@ def _left(action: Value, variant: Variant) -> list[Value]:
         each
         for each in known.expand(action)
         if any(covers(allowed.lower(), each.lower()) for allowed in variant.actions)
-        or (known.is_read_only(each) and not any(covers(one.lower(), each.lower()) for one in FAMILIES))
+        or (
+            known.is_read_only(each)
+            and not any(covers(one.lower(), each.lower()) for one in FAMILIES)
+            # By name it would be a slip to be mended, which nobody made.
+            and not is_dead(each)
+        )
     ]
     return [*inside, *(each for each in more if not any(covers(one.lower(), each.lower()) for one in inside))]
 

@@ -207,9 +207,7 @@ def has_document_check(statement: Statement) -> bool:
 
 
 def _checked(statement: Statement) -> Statement:
-    return replace(
-        statement, conditions=(*statement.conditions, Condition("BoolIfExists", DOCUMENT_CHECK, Values.of("true")))
-    )
+    return with_condition(statement, "BoolIfExists", DOCUMENT_CHECK, "true")
 
 
 def sessions(work: Work, part: Part) -> Iterator[Part]:

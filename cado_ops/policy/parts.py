@@ -125,6 +125,10 @@ def without_actions(statement: Statement, actions: Iterable[str]) -> Statement |
     return replace(statement, actions=statement.actions.with_items(left)) if left else None
 
 
+# Operators that mean the same of such values: a policy has room for two of them on one key.
+_OTHER_NAMES = {"StringEquals": "StringLike", "Bool": "StringEquals", "BoolIfExists": "StringEqualsIfExists"}
+
+
 def with_condition(statement: Statement, operator: str, key: str, value: str) -> Statement:
     """The statement with one more condition; all must hold, so it allows no more than before.
 
@@ -142,15 +146,19 @@ def with_condition(statement: Statement, operator: str, key: str, value: str) ->
         conditions = list(statement.conditions)
         conditions.insert(len(conditions) if at is None else at, made)
         return replace(statement, conditions=tuple(conditions))
-    [old] = same
-    if value in old.values.strings and ("Not" in operator or len(old.values) == 1):
-        return statement
+    # More than one where the keys differ in case: all of them must hold.
+    old = next((each for each in same if value in each.values.strings), None)
     if "Not" in operator:
+        if old is not None:
+            return statement
+        old = same[0]
         made = replace(old, values=Values((*old.values, value)))
-    elif value in old.values.strings:
+    elif old is not None:
+        if any(each.values.items == (value,) for each in same):
+            return statement
         made = replace(old, values=Values.of(value))
     else:
-        # It never holds with the other: both have to stand, under two names of the same operator.
-        other = {"StringEquals": "StringLike", "Bool": "StringEquals", "Null": "Null"}.get(operator, operator)
+        # It never holds with the others: all have to stand, under two names of the same operator.
+        other = _OTHER_NAMES.get(operator, operator)
         return statement if other == operator else with_condition(statement, other, key, value)
     return replace(statement, conditions=tuple(made if each is old else each for each in statement.conditions))

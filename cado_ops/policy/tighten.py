@@ -204,7 +204,11 @@ def _kms(work: Work, part: Part) -> Iterator[Part]:
     if work.wish.kms is None:
         yield part
         return
-    for suffix, statement in limit_to_variant(part.statement, work.wish.kms, work.say):
+
+    def is_dead(action: str) -> bool:
+        return _is_dead_read(work, action, part.statement)
+
+    for suffix, statement in limit_to_variant(part.statement, work.wish.kms, work.say, is_dead):
         sid = work.sid(part.statement, suffix) if suffix else part.statement.sid
         yield replace(part, statement=replace(statement, sid=sid))
 

@@ -175,6 +175,57 @@ def test_kms_variants(variant: str, before: Any, after: list[Any]) -> None:
     assert as_json(made(before)) == [before], "without --kms, KMS is left alone"
 
 
+@pytest.mark.parametrize("strict", [False, True])
+def test_a_kms_wildcard_leaves_no_reading_action_that_grants_nothing(strict: bool) -> None:
+    """By name it would be repaired the next time."""
+    once = made(allow("kms:*Key*", "arn:aws:kms:eu-west-1:111111111111:key/abc"), kms="withheld", strict=strict)
+    assert "kms:GetKeyPolicy" in str(as_json(once))
+    assert "kms:ListKeys" not in str(as_json(once))
+    twice = tighten(once.document, Wish(kms="withheld", strict=strict))
+    assert (twice.document, twice.repairs) == (once.document, ())
+    assert "kms:ListKeys" in str(as_json(made(allow("kms:*Key*"), kms="withheld", strict=strict)))
+
+
+@pytest.mark.parametrize("denied", ["*i*", "a*", "*0*", "Z*"])
+def test_a_deny_of_some_documents_is_none_of_all(denied: str) -> None:
+    deny = {"Effect": "Deny", "Action": "ssm:*", "Resource": f"arn:aws:ssm:*:*:document/{denied}"}
+    statements = [deny, allow("ssm:*Session", "arn:aws:ssm:*:*:*/*")]
+    before = document_from({"Version": "2012-10-17", "Statement": statements}, "policy")
+    assert "session-documents" in {each.rule for each in lint_role(Subject((before,)))}
+    assert "DenyStartSessionWithOtherDocuments" in str(as_json(made(*statements)))
+
+
+SPELLED = "ssm:ResourceTag/CadoResponseSSMEnabled"
+
+
+@pytest.mark.parametrize(
+    ("statement", "condition"),
+    [
+        # Both of "false" and "true" have to hold: neither may take the other's place.
+        (allow("ssm:StartSession", INSTANCES,
+               Condition={"BoolIfExists": {"ssm:SessionDocumentAccessCheck": "false"}}),
+         {"BoolIfExists": {"ssm:SessionDocumentAccessCheck": "false"}, "StringEquals": {TAG: "True"},
+          "StringEqualsIfExists": {"ssm:SessionDocumentAccessCheck": "true"}}),
+        # One key in two spellings.
+        (allow("ssm:SendCommand", INSTANCES,
+               Condition={"StringEquals": {TAG: ["False", "${aws:PrincipalTag/x}"],
+                                           SPELLED: ["true", "${aws:PrincipalTag/x}"]}}),
+         {"StringEquals": {TAG: ["False", "${aws:PrincipalTag/x}"], SPELLED: ["true", "${aws:PrincipalTag/x}"]},
+          "StringLike": {TAG: "True"}}),
+        (allow("ec2:CreateTags",
+               Condition={"ForAllValues:StringNotEqualsIgnoreCase": {"aws:TagKeys": "a", "aws:tagkeys": "b"}}),
+         {"ForAllValues:StringNotEqualsIgnoreCase": {"aws:TagKeys": ["a", "CadoResponseSSMEnabled"],
+                                                     "aws:tagkeys": "b"}, "Null": {"aws:TagKeys": "false"}}),
+    ],
+)  # fmt: skip
+def test_conditions_that_are_there_stay_beside_the_new_one(statement: Any, condition: Any) -> None:
+    once = made(statement)
+    assert as_json(once) == [{**statement, "Condition": condition}]
+    again = document_from(once.document.as_json(), "policy")
+    assert again.statements == once.document.statements
+    assert tighten(again).document.statements == again.statements
+
+
 def test_sids_and_places() -> None:
     wide = allow(["ec2:CreateSnapshot", "ssm:StartSession", "ec2:CreateTags"], Sid="All")
     last = allow("s3:GetObject", Sid="Last")
