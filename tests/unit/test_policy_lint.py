@@ -53,9 +53,7 @@ def send(condition: Any = None, resource: Any = INSTANCES) -> dict[str, Any]:
     return allow("ssm:SendCommand", resource, **({"Condition": condition} if condition else {}))
 
 
-@pytest.mark.parametrize(
-    "other", ["aws:RequestTag/Env", "aws:ResourceTag/CadoResponseSSMEnabled"]
-)
+@pytest.mark.parametrize("other", ["aws:RequestTag/Env", "aws:ResourceTag/CadoResponseSSMEnabled"])
 def test_a_sound_condition_on_the_tag_is_not_blamed_for_another(other: str) -> None:
     value = "true" if other.startswith("aws:ResourceTag") else "x"
     found = check(send({"StringEquals": {TAG: "True", other: value}}))

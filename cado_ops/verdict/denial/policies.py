@@ -162,8 +162,8 @@ def _explicit(told: Told) -> Meaning:
             sid = f"Deny{told.action.partition(':')[2]}WithoutTheTag"
             cause += (
                 f". Where that is {sid}, which cado-ops policy tighten writes, it denies instances without "
-                f"the tag {TAG}, and cado-ops tag-instances mends it; cado-ops check tells whether the instance carries "
-                "it. Where it is another, the account's IAM administrators have to change that policy."
+                f"the tag {TAG}, and cado-ops tag-instances mends it; cado-ops check tells whether the instance "
+                "carries it. Where it is another, the account's IAM administrators have to change that policy."
             )
         else:
             cause += (
