@@ -55,7 +55,9 @@ def _send_command(subject: Subject) -> Iterator[Finding]:
             reached = True
             continue
         right = Ask(SEND, "*", tagged(SSM_TAG_VALUE))
-        for condition in statement.conditions if names_action(statement, SEND) else ():
+        # Documents have no tag: a statement that still allows them is not dead.
+        has_documents = may_allow(statement, Ask(SEND, subject.place.documents, tagged(None)), subject.partition)
+        for condition in statement.conditions if names_action(statement, SEND) and not has_documents else ():
             # Another condition may be what shuts all instances out.
             if is_on_our_tag(condition.key) and holds(condition, right) is False:
                 yield _dead(statement, condition)

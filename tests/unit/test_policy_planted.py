@@ -178,7 +178,7 @@ def test_odd_policies_break_nothing_and_hold_what_is_said_of_the_others(chunk: i
         for request in random.Random(seed).sample(list(asked(partition)), 12):
             now, was = (decision(each, request, partition) for each in (again.document, found.document))
             assert ORDER.index(now) <= ORDER.index(was) or request[0] in result.repairs, (seed, request)
-    assert read > 20
+    assert read > 10
 
 
 def test_the_tagged_instance_is_still_reached() -> None:

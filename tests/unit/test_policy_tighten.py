@@ -195,6 +195,12 @@ def test_a_deny_of_some_documents_is_none_of_all(denied: str) -> None:
     assert "DenyStartSessionWithOtherDocuments" in str(as_json(made(*statements)))
 
 
+def test_a_statement_that_still_allows_documents_is_no_error_once_a_deny_closes_the_rest() -> None:
+    once = made(allow("ssm:SendCommand", "arn:aws:ssm:*:*:*", Condition={"StringEqualsIfExists": {TAG: "Owner"}}))
+    assert "DenySendCommandWithoutTheTag" in str(as_json(once))
+    assert [each for each in lint_role(Subject((once.document,))) if each.severity is Severity.ERROR] == []
+
+
 SPELLED = "ssm:ResourceTag/CadoResponseSSMEnabled"
 
 
