@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Iterator
 from contextlib import contextmanager
+from types import FunctionType
 from typing import Any
 
 import botocore.client
@@ -31,10 +32,22 @@ def one_loader() -> Iterator[None]:
             classes[kind] = make(self, service_name, service_model)
         return classes[kind]
 
+    look = botocore.hooks.accepts_kwargs
+
+    @functools.cache
+    def look_once(function: FunctionType) -> bool:
+        takes: bool = look(function)
+        return takes
+
+    def accepts_kwargs(handler: Any) -> bool:
+        # Remembered by function: a method, or a partial, would keep its session alive.
+        function = getattr(handler, "__func__", handler)
+        return look_once(function) if isinstance(function, FunctionType) else look(handler)
+
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("botocore.session.create_loader", lambda *_: loader)
         patch.setattr("botocore.client.ClientCreator._create_client_class", once)
-        patch.setattr("botocore.hooks.accepts_kwargs", functools.cache(botocore.hooks.accepts_kwargs))
+        patch.setattr("botocore.hooks.accepts_kwargs", accepts_kwargs)
         alias = functools.cache(botocore.hooks.EventAliaser(botocore.hooks.HierarchicalEmitter())._alias_event_name)
         patch.setattr("botocore.hooks.EventAliaser._alias_event_name", lambda _, event_name: alias(event_name))
         yield

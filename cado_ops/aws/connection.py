@@ -275,9 +275,7 @@ class Connection:
         token = _signing_credentials.set(credentials)
         try:
             with understanding(action):
-                return self._retry.run(
-                    action, attempt, partial(self.throttling.note, account, region, action)
-                )
+                return self._retry.run(action, attempt, partial(self.throttling.note, account, region, action))
         except (BotoCoreError, ClientError, ResponseParserError, RuntimeError) as error:
             raise translate(error, action, service=service, profile=self.profile, account=account) from error
         finally:
