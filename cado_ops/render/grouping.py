@@ -8,6 +8,7 @@ from typing import Any
 
 from cado_ops.model import Failure
 from cado_ops.render.columns import Column, Item, Layout, field, sorted_failures
+from cado_ops.render.fixes import joined, verb, without_ids
 from cado_ops.render.text import count, plain
 
 LONG = 40  # items shown one by one
@@ -103,29 +104,62 @@ def _found(found: Mapping[str, Any], *keys: str) -> Remark:
 
 @dataclass(slots=True)
 class Remarked:
-    """The items that one remark is about, and the commands that mend them."""
+    """The items that one remark is about. Of remarks that differ only in ids, ``text`` has what is the same."""
 
     remark: Remark
     items: list[Item]
-    fixes: list[str]
+    text: str
 
 
-def remark_groups(items: Sequence[Item]) -> list[tuple[list[Remarked], int]]:
-    """Remarks by label, the worst first; of each label at most LISTED items, and how many more there are."""
-    groups: dict[str, dict[Remark, Remarked]] = {}
+@dataclass(slots=True)
+class Together:
+    """Remarks that the same commands mend, for different items."""
+
+    remarks: list[Remarked]
+    fixes: list[tuple[str, str]]  # account, command line
+
+
+def remark_groups(items: Sequence[Item]) -> list[tuple[list[Together], int]]:
+    """Remarks by label, the worst first; of each label at most LISTED items, and how many more there are.
+
+    The fixes are for all items that are alike, listed or not: who pastes them is done with those.
+    """
+    groups: dict[str, dict[Remark, tuple[Remarked, list[tuple[str, str]]]]] = {}
     seen: dict[str, int] = {}
     for item in items:
         for remark, fix in remarks(item):
             label = remark.label
             seen[label] = seen.get(label, 0) + 1
-            if seen[label] > LISTED:
-                continue
-            same = groups.setdefault(label, {}).setdefault(remark, Remarked(remark, [], []))
-            same.items.append(item)
-            if fix and fix not in same.fixes:
-                same.fixes.append(fix)
-    by_label = [(list(same.values()), max(0, seen[label] - LISTED)) for label, same in groups.items()]
-    return sorted(by_label, key=lambda group: group[0][0].remark.kind in _MILD)
+            by_words = groups.setdefault(label, {})
+            alike = replace(remark, text=without_ids(remark.text)) if "findings" in item else remark
+            if seen[label] <= LISTED:
+                same, _ = by_words.setdefault(alike, (Remarked(remark, [], remark.text), []))
+                same.items.append(item)
+                if remark.text != same.text:
+                    same.text = alike.text
+            if fix and alike in by_words:
+                by_words[alike][1].append((plain(item.get("account")), fix))
+    by_label = [
+        (_together(list(by_words.values())), max(0, seen[label] - LISTED)) for label, by_words in groups.items()
+    ]
+    return sorted(by_label, key=lambda group: group[0][0].remarks[0].remark.kind in _MILD)
+
+
+def _together(found: Sequence[tuple[Remarked, list[tuple[str, str]]]]) -> list[Together]:
+    """Those first that came first; what is mended by the same command stands together."""
+    groups: dict[object, tuple[list[Remarked], list[tuple[str, str]]]] = {}
+    for same, fixes in found:
+        mended = verb(fixes[0][1]) if fixes else None
+        remarked, lines = groups.setdefault(mended or id(same), ([], []))
+        remarked.append(same)
+        lines += fixes
+    return [Together(remarked, list(_joined(lines))) for remarked, lines in groups.values()]
+
+
+def _joined(fixes: Sequence[tuple[str, str]]) -> Iterator[tuple[str, str]]:
+    """By account, as a command of the AWS CLI does not name its own."""
+    for account in dict.fromkeys(account for account, _ in fixes):
+        yield from ((account, line) for line in joined(line for owner, line in fixes if owner == account))
 
 
 def failure_groups(failures: Sequence[Failure]) -> list[list[Failure]]:

@@ -21,17 +21,19 @@ def show_remarks(screen: Screen, items: Sequence[Item]) -> None:
     groups = remark_groups(items)
     if groups:
         screen.say("")
-    for same, more in groups:
-        for each in same:
-            remark, style = each.remark, STYLES.get(each.remark.kind, "")
-            text = f": {remark.text}" if remark.text else ""
-            screen.say((remark.label, style), text)
-            for line in _places(each.items):
-                screen.say(line, indent=2)
-            if remark.hint:
-                screen.paste("hint: ", remark.hint, "bold", indent=2)
-            for fix in each.fixes:
-                screen.paste("fix: ", fix, "bold", indent=2)
+    for of_label, more in groups:
+        for together in of_label:
+            for each in together.remarks:
+                remark, style = each.remark, STYLES.get(each.remark.kind, "")
+                screen.say((remark.label, style), f": {each.text}" if each.text else "")
+                for line in _places(each.items):
+                    screen.say(line, indent=2)
+                if remark.hint:
+                    screen.paste("hint: ", remark.hint, "bold", indent=2)
+            for account, fix in together.fixes:
+                # The AWS CLI assumes no role: whoever pastes that has to be in the account.
+                label = "fix: " if fix.startswith("cado-ops ") or not account else f"fix in {account}: "
+                screen.paste(label, fix, "bold", indent=2)
         if more:
             screen.say((f"… and {more} more: {_MORE}", "dim"), indent=2)
 
