@@ -492,12 +492,24 @@ class TestFixes:
         assert (finding.fix, finding.mend) == (None, None)
 
     def test_a_second_key(self) -> None:
-        finding = self.fix("tag", instance=instance({SSM_TAG: "True", SSM_TAG.lower(): "a b"}))
+        finding = self.fix("tag", instance=instance({SSM_TAG: "True", SSM_TAG.lower(): "a, b"}))
         assert finding.mend is None
-        assert shlex.split(finding.fix or "") == [
-            "aws", "ec2", "delete-tags", "--resources", ID, "--tags", f"Key={SSM_TAG.lower()},Value=a b",
-            "--region", REGION,
-        ]  # fmt: skip
+        *words, told, option, region = shlex.split(finding.fix or "")
+        assert words == ["aws", "ec2", "delete-tags", "--resources", ID, "--tags"]
+        assert json.loads(told) == [{"Key": SSM_TAG.lower(), "Value": "a, b"}]
+        assert (option, region) == ("--region", REGION)
+
+    def test_nothing_in_a_fix_has_to_be_filled_in(self) -> None:
+        none = instance(detail={"instance_profile": None})
+        finding = self.fix("management", instance=none, node=None)
+        assert finding.fix is None
+        assert "AmazonSSMManagedInstanceCore" in finding.detail
+
+    def test_a_key_that_is_to_be_deleted_has_to_be_enabled_afterwards(self) -> None:
+        doomed = KeyFacts(replace(CUSTOMER, state="PendingDeletion"), key_policy())
+        where = f"--key-id {KEY} --region {REGION}"
+        expected = f"aws kms cancel-key-deletion {where} && aws kms enable-key {where}"
+        assert self.fix("volume", **encrypted(key=doomed)).fix == expected
 
     def test_grant(self) -> None:
         finding = self.fix("volume", **encrypted())

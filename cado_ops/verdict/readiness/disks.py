@@ -142,13 +142,17 @@ class _Disk:
         return self.asker.line(*words, account=there.account, region=there.region, in_case=True)
 
     def _enable(self, key: Key) -> str | None:
-        words = {
-            "Disabled": "enable-key", "PendingDeletion": "cancel-key-deletion",
-            "PendingReplicaDeletion": "cancel-key-deletion",
-        }.get(key.state)  # fmt: skip
-        if words is None:
-            return None
-        return self.asker.aws("kms", words, "--key-id", key.arn, account=key.account, region=key.region)
+        # "Cancels the deletion of a KMS key … its key state is Disabled" (CancelKeyDeletion, KMS API reference).
+        steps = {
+            "Disabled": ("enable-key",),
+            "PendingDeletion": ("cancel-key-deletion", "enable-key"),
+            "PendingReplicaDeletion": ("cancel-key-deletion", "enable-key"),
+        }.get(key.state, ())
+        lines = [
+            self.asker.aws("kms", each, "--key-id", key.arn, account=key.account, region=key.region)
+            for each in steps
+        ]
+        return " && ".join(lines) or None
 
     def _made(self, status: Status, detail: str, fix: str | None = None) -> Finding:
         return Finding("volume", status, f"{self.name}: {detail}", fix, DISK, about=self.volume.id)

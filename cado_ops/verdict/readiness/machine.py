@@ -139,13 +139,12 @@ def _management(facts: InstanceFacts, asker: Asker) -> Iterator[Finding]:
         )
         yield Finding("management", Status.OK, detail)
     else:
-        fix = asker.aws(
-            "ec2", "associate-iam-instance-profile", "--instance-id", facts.instance.instance_id,
-            "--iam-instance-profile", "Name=PROFILE",
-            account=facts.instance.account, region=facts.instance.region,
-        )  # fmt: skip
-        detail = "no instance profile, and Default Host Management is off: nothing lets an agent in"
-        yield Finding("management", Status.WARN, detail, fix)
+        # Which profile nobody here knows: no command line that could be pasted as it stands.
+        detail = (
+            "no instance profile, and Default Host Management is off: nothing lets an agent in; associate a profile "
+            "whose role has AmazonSSMManagedInstanceCore"
+        )
+        yield Finding("management", Status.WARN, detail)
 
 
 def _unknown(check: str, fact: Unreadable, facts: InstanceFacts, asker: Asker) -> Finding:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -204,9 +205,10 @@ def _shown(value: str | None, twins: Sequence[str]) -> str:
 
 def _drop(there: Instance, twins: Sequence[str], asker: Asker) -> str:
     """What takes a second key off again: tag-instances leaves it alone."""
-    pairs = [f"Key={key},Value={there.tags[key]}" for key in twins]
+    # As JSON: in the CLI's shorthand a comma in a value would begin another pair.
+    pairs = json.dumps([{"Key": key, "Value": there.tags[key]} for key in twins], separators=(",", ":"))
     return asker.aws(
-        "ec2", "delete-tags", "--resources", there.instance_id, "--tags", *pairs,
+        "ec2", "delete-tags", "--resources", there.instance_id, "--tags", pairs,
         account=there.account, region=there.region,
     )  # fmt: skip
 
