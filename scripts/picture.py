@@ -14,7 +14,9 @@ from rich.text import Text
 
 WIDTH = 110
 WHERE = "--account 222222222222,333333333333 --region eu-west-1 --role-name CadoOperator"
+ONE = "--account 222222222222 --region eu-west-1 --role-name CadoOperator"
 COMMANDS = (
+    (f"cado-ops check i-5026248791a2893ce {ONE} --case IR-42", ""),
     (f"cado-ops tag-instances --filter tag:Team=web {WHERE} --case IR-42", "y\n"),
     ("cado-ops runs undo last --yes", ""),
 )

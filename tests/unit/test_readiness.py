@@ -499,6 +499,14 @@ class TestFixes:
         assert json.loads(told) == [{"Key": SSM_TAG.lower(), "Value": "a, b"}]
         assert (option, region) == ("--region", REGION)
 
+    @pytest.mark.parametrize(("mine", "then"), [("IR-42", "IR-42"), (None, "IR-7")])
+    def test_a_grant_that_is_due_is_prolonged(self, mine: str | None, then: str) -> None:
+        due = KeyFacts(CUSTOMER, key_policy(), (grant(NOW - timedelta(hours=1)),), 1)
+        readiness = verdict(facts(**encrypted(key=due)), replace(ASKER, case=mine))
+        (finding,) = found(readiness, "volume")
+        assert finding.status == "warn"
+        assert (finding.fix or "").endswith(f"--case {then} --expires 72h")
+
     def test_nothing_in_a_fix_has_to_be_filled_in(self) -> None:
         none = instance(detail={"instance_profile": None})
         finding = self.fix("management", instance=none, node=None)

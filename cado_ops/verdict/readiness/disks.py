@@ -109,7 +109,7 @@ class _Disk:
             detail = f"{told}: neither its policy, nor an IAM policy, nor a grant lets the role use it"
             if key.account != self.facts.instance.account:
                 detail += "; across accounts the role's own policies have to allow it as well"
-            return replace(self._made(Status.BLOCK, detail, self._grant(key)), mend=Mend.GRANT)
+            return replace(self._made(Status.BLOCK, detail, self._grant(key, self.asker)), mend=Mend.GRANT)
         if answer.status is Status.BLOCK:
             return self._made(Status.BLOCK, f"{told}: {answer.why}")
         return self._allowed(facts, verdict, told)
@@ -129,17 +129,20 @@ class _Disk:
         if due is not None and due <= self.now:
             assert isinstance(facts.key, Key)
             past = f"{detail}: its time has come, and whoever ends what is due ends it"
-            return self._made(Status.WARN, past, self._grant(facts.key))
+            # Without a later due time, granting again for the same case would leave that grant as it is.
+            case_of = self.asker.case or (name.case if name else None)
+            longer = replace(self.asker, case=case_of, expires=self.asker.expires or "72h")
+            return self._made(Status.WARN, past, self._grant(facts.key, longer))
         return self._made(Status.OK, detail)
 
-    def _grant(self, key: Key) -> str:
+    def _grant(self, key: Key, asker: Asker) -> str:
         there = self.facts.instance
         words: tuple[str, ...] = ("kms", "grant", "--volume-id", self.volume.id)
-        if self.asker.cado_role:
-            words = (*words, "--cado-role", self.asker.cado_role)
+        if asker.cado_role:
+            words = (*words, "--cado-role", asker.cado_role)
         if key.account != there.account:
             words = (*words, "--account", key.account)
-        return self.asker.line(*words, account=there.account, region=there.region, in_case=True)
+        return asker.line(*words, account=there.account, region=there.region, in_case=True)
 
     def _enable(self, key: Key) -> str | None:
         # "Cancels the deletion of a KMS key … its key state is Disabled" (CancelKeyDeletion, KMS API reference).
