@@ -141,8 +141,8 @@ def _management(facts: InstanceFacts, asker: Asker) -> Iterator[Finding]:
     else:
         # Which profile nobody here knows: no command line that could be pasted as it stands.
         detail = (
-            "no instance profile, and Default Host Management is off: nothing lets an agent in; associate a profile "
-            "whose role has AmazonSSMManagedInstanceCore"
+            "no instance profile, and Default Host Management is off: nothing lets an agent in; associate a "
+            "profile whose role has AmazonSSMManagedInstanceCore"
         )
         yield Finding("management", Status.WARN, detail)
 
