@@ -32,7 +32,8 @@ def show_remarks(screen: Screen, items: Sequence[Item]) -> None:
                     screen.paste("hint: ", remark.hint, "bold", indent=2)
             for account, fix in together.fixes:
                 # The AWS CLI assumes no role: whoever pastes that has to be in the account.
-                label = "fix: " if fix.startswith("cado-ops ") or not account else f"fix in {account}: "
+                elsewhere = account and fix.startswith(("aws ", "for id in "))
+                label = f"fix in {account}: " if elsewhere else "fix: "
                 screen.paste(label, fix, "bold", indent=2)
         if more:
             screen.say((f"… and {more} more: {_MORE}", "dim"), indent=2)
