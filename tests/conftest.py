@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import ipaddress
 import os
 import socket
@@ -14,6 +15,9 @@ from hypothesis import settings
 # Timings are no verdict on a shared machine.
 settings.register_profile("cado-ops", deadline=None)
 settings.load_profile("cado-ops")
+
+# With moto and a simulated organisation in memory, looking for garbage takes longer than there is garbage to find.
+gc.set_threshold(50_000, 20, 50)
 
 if os.environ.get("STOCK_BOTOCORE"):
     # The whole suite without what makes the program fast: STOCK_BOTOCORE=1 scripts/test tests

@@ -15,6 +15,7 @@ import pytest
 from botocore.credentials import Credentials
 
 from cado_ops.cli.app import main
+from cado_ops.cli.commands import LazyGroup
 from cado_ops.cli.world import World
 from cado_ops.model import SSM_TAG
 from cado_ops.sandbox import Sandbox
@@ -92,6 +93,24 @@ class Cli:
 @pytest.fixture(scope="session", autouse=True)
 def _one_loader() -> Iterator[None]:
     with one_loader():
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _commands_made_once() -> Iterator[None]:
+    """typer makes a command's options anew for every command line: that is a sixth of what one costs here."""
+    made: dict[str, Any] = {}
+    make = LazyGroup.get_command
+
+    def once(self: LazyGroup, ctx: Any, cmd_name: str) -> Any:
+        if self.listing:
+            return make(self, ctx, cmd_name)
+        if cmd_name not in made:
+            made[cmd_name] = make(self, ctx, cmd_name)
+        return made[cmd_name]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(LazyGroup, "get_command", once)
         yield
 
 

@@ -10,11 +10,18 @@ import pytest
 from botocore.config import Config
 
 from cado_ops.sandbox import Sandbox
+from tests.sdk import one_loader
 
 _CONFIG = Config(retries={"total_max_attempts": 1})
 _session = boto3.session.Session(
     aws_access_key_id="unused", aws_secret_access_key="unused", region_name="eu-west-1"
 )
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _one_loader() -> Iterator[None]:
+    with one_loader():
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -824,9 +824,9 @@ def test_a_fix_is_a_command_line_that_names_what_the_message_is_about(name: str)
             continue
         words = shlex.split(item["fix"])
         assert words[0] == "cado-ops"
-        assert words[1] in ("tag-instances", "kms")
-        about = item["resource"].rpartition("/")[2] if words[1] == "tag-instances" else item["resource"]
-        assert about in words
+        assert words[1] in ("tag-instances", "kms", "check")
+        about = [item["resource"]] if words[1] == "kms" else item["resource"].rpartition("/")[2].split(", ")
+        assert set(about) <= set(words)
         parts = item["resource"].split(":")
         if len(parts) > 5:
             assert words[words.index("--account") + 1] == parts[4]
