@@ -32,11 +32,8 @@ class _Pause:
     """A job gives up its place."""
 
 
-@dataclass(frozen=True, slots=True)
 class _Back:
-    """A job would go on, and may when ``granted`` is set."""
-
-    granted: threading.Event
+    """A job goes on."""
 
 
 # So many jobs may wait for each that may work: each holds a thread.
@@ -46,7 +43,11 @@ _of_thread = threading.local()
 
 @contextmanager
 def waiting() -> Iterator[None]:
-    """While a job waits, another may work in its place; afterwards it waits for a place. Else it does nothing."""
+    """While a job waits, another may work in its place; afterwards it goes on at once. Else it does nothing.
+
+    It may hold what those need that took its place (the lock under which an account's role is assumed): were it to
+    wait for a place, and they for it, nothing would ever go on.
+    """
     fan: FanOut[Any, Any] | None = getattr(_of_thread, "fan", None)
     if fan is None:
         yield
@@ -61,6 +62,8 @@ def waiting() -> Iterator[None]:
 class FanOut(Generic[J, R]):
     """Runs ``work(job)`` for every job added, at most ``max_concurrency`` at a time.
 
+    Jobs that have waited are more than that for a while: then none is begun.
+
     The threads are daemons: a second Ctrl-C ends the program without waiting for them.
     """
 
@@ -71,8 +74,6 @@ class FanOut(Generic[J, R]):
         self._done: queue.SimpleQueue[Done[J, R] | BaseException | _Pause | _Back] = queue.SimpleQueue()
         self._in_flight = 0
         self._paused = 0
-        self._back: deque[threading.Event] = deque()
-        self._abandoned = threading.Event()
 
     def add(self, job: J, *, next: bool = False) -> None:
         """Adds a job, to be the ``next`` or the last; to be called from the thread that takes the results."""
@@ -83,33 +84,21 @@ class FanOut(Generic[J, R]):
 
     def results(self, stopped: Callable[[], bool] = lambda: False) -> Iterator[Done[J, R]]:
         """Results in order of completion, until no job is left; once ``stopped``, only what is in flight ends."""
-        try:
-            while True:
-                while self._back and self._in_flight < self._limit:
-                    self._in_flight += 1
-                    self._paused -= 1
-                    self._back.popleft().set()
-                while self._waiting and self._has_place() and not stopped():
-                    self._start(self._waiting.popleft())
-                if not self._in_flight and not self._paused:
-                    return
-                done = self._done.get()
-                if isinstance(done, _Pause):
-                    self._in_flight -= 1
-                    self._paused += 1
-                    continue
-                if isinstance(done, _Back):
-                    self._back.append(done.granted)
-                    continue
-                self._in_flight -= 1
-                if isinstance(done, BaseException):
-                    raise done
-                yield done
-        finally:
-            # Nobody grants places any more: what still works goes on without.
-            self._abandoned.set()
-            for granted in self._back:
-                granted.set()
+        while True:
+            while self._waiting and self._has_place() and not stopped():
+                self._start(self._waiting.popleft())
+            if not self._in_flight and not self._paused:
+                return
+            done = self._done.get()
+            if isinstance(done, _Pause | _Back):
+                step = 1 if isinstance(done, _Back) else -1
+                self._in_flight += step
+                self._paused -= step
+                continue
+            self._in_flight -= 1
+            if isinstance(done, BaseException):
+                raise done
+            yield done
 
     def _has_place(self) -> bool:
         return self._in_flight < self._limit and self._in_flight + self._paused < self._limit * _WAITING_TIMES
@@ -118,10 +107,7 @@ class FanOut(Generic[J, R]):
         self._done.put(_Pause())
 
     def _return(self) -> None:
-        granted = threading.Event()
-        self._done.put(_Back(granted))
-        while not self._abandoned.is_set() and not granted.wait(1.0):
-            pass
+        self._done.put(_Back())
 
     @property
     def never_started(self) -> list[J]:

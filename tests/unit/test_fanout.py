@@ -153,37 +153,48 @@ def test_a_job_that_waits_gives_up_its_place() -> None:
     assert sorted(done.value or "" for done in fan.results()) == ["free", "throttled"]
 
 
-def test_who_comes_back_waits_for_a_place() -> None:
-    """However many wait and come back: never more at work than allowed."""
+def test_who_comes_back_may_hold_what_the_others_need() -> None:
+    """One job waits under a lock, and those that take its place need that lock."""
+    lock = threading.Lock()
+    others = threading.Semaphore(0)
+
+    def work(job: str) -> None:
+        if job != "first":
+            others.release()
+        with lock:
+            if job == "first":
+                with waiting():
+                    assert others.acquire(timeout=10)
+
+    fan: FanOut[str, None] = FanOut(work, 1)
+    for job in ("first", "second", "third"):
+        fan.add(job)
+    done: list[Done[str, None]] = []
+    taker = threading.Thread(target=lambda: done.extend(fan.results()), daemon=True)
+    taker.start()
+    taker.join(20)
+    assert sorted(each.job for each in done) == ["first", "second", "third"]
+
+
+def test_none_is_begun_while_those_that_came_back_are_too_many() -> None:
     lock = threading.Lock()
     working = highest = 0
 
-    def enter() -> None:
+    def work(job: int) -> None:
         nonlocal working, highest
+        with waiting():
+            pass
         with lock:
             working += 1
             highest = max(highest, working)
-
-    def leave() -> None:
-        nonlocal working
         with lock:
             working -= 1
 
-    def work(job: int) -> int:
-        enter()
-        for _ in range(3):
-            leave()
-            with waiting():
-                pass
-            enter()
-        leave()
-        return job
-
-    fan: FanOut[int, int] = FanOut(work, 3)
+    fan: FanOut[int, None] = FanOut(work, 3)
     for job in range(60):
         fan.add(job)
     assert sorted(done.job for done in fan.results()) == list(range(60))
-    assert highest <= 3
+    assert highest <= 3 * 8
 
 
 def test_not_more_wait_than_a_few_times_the_places() -> None:
