@@ -38,7 +38,7 @@ ATTEMPTS = 4
 VARIANTS = 24
 # How long a command waits for an answer. Where none is to come, that is waited away; elsewhere a busy machine must
 # not be taken for a fault.
-IMPATIENT, PATIENT = 0.4, 30.0
+IMPATIENT, PATIENT = 0.2, 30.0
 
 WHERE = ("--account", f"{HOME},{PROD}", "--region", f"{EU},{US}", "--role-name", "CadoOperator")
 SERVERS = ("--filter", "tag:Team=web,sec", "--filter", "instance-state-name=running,stopped,pending")
