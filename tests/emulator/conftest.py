@@ -12,9 +12,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs
 
-import botocore.loaders
 import pytest
-from botocore.client import ClientCreator
 from botocore.httpsession import URLLib3Session
 
 from cado_ops.aws.connection import Connection
@@ -24,6 +22,7 @@ from cado_ops.grant_operations import FULL
 from cado_ops.model import Cell
 from tests.emulator.server import Emulator
 from tests.functional.conftest import Cli, Result
+from tests.sdk import one_loader
 
 HOME, PROD, STAGING = "111111111111", "222222222222", "333333333333"
 EU, US = "eu-west-1", "us-east-1"
@@ -145,21 +144,8 @@ def made_elsewhere(organisation: Organisation, key: str, case: str, due: datetim
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _made_once() -> Iterator[None]:
-    """Every command makes a session and clients of its own, as a process does. What botocore reads and builds for
-    them from its service models is the same each time, and most of what a command costs here."""
-    loader = botocore.loaders.create_loader()
-    build = ClientCreator._create_client_class
-    classes: dict[str, Any] = {}
-
-    def once(self: ClientCreator, service_name: str, service_model: Any) -> Any:
-        if service_name not in classes:
-            classes[service_name] = build(self, service_name, service_model)
-        return classes[service_name]
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("botocore.session.create_loader", lambda *_: loader)
-        patch.setattr(ClientCreator, "_create_client_class", once)
+def _one_loader() -> Iterator[None]:
+    with one_loader():
         yield
 
 
