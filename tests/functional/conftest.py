@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import logging
 import random
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -257,3 +258,17 @@ def ssm(pairs: dict[str, str]) -> str | None:
 def lose_power(monkeypatch: pytest.MonkeyPatch) -> Callable[[int, bool], None]:
     """Arms it: power is lost at the n-th record, before it is written, or half-way (torn)."""
     return arm(monkeypatch)
+
+
+@pytest.fixture
+def log() -> Iterator[io.StringIO]:
+    """Everything that is logged in this process, at its most talkative."""
+    written = io.StringIO()
+    handler = logging.StreamHandler(written)
+    top = logging.getLogger()
+    before = top.level
+    top.addHandler(handler)
+    top.setLevel(logging.DEBUG)
+    yield written
+    top.removeHandler(handler)
+    top.setLevel(before)

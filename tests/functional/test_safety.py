@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import logging
 import os
 import shlex
 import stat
@@ -153,20 +152,6 @@ def canaries(cli: Cli, sandbox: Any, monkeypatch: pytest.MonkeyPatch) -> Iterato
     found.watch(sandbox)
     yield found
     application.answer = before
-
-
-@pytest.fixture
-def log() -> Iterator[io.StringIO]:
-    """Everything that is logged in this process, at its most talkative."""
-    written = io.StringIO()
-    handler = logging.StreamHandler(written)
-    top = logging.getLogger()
-    before = top.level
-    top.addHandler(handler)
-    top.setLevel(logging.DEBUG)
-    yield written
-    top.removeHandler(handler)
-    top.setLevel(before)
 
 
 def _files(folder: Path) -> Iterator[Path]:

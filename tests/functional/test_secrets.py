@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import io
 import json
-import logging
 import os
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -17,24 +15,10 @@ from tests.functional.conftest import IN_PROD, Cli
 GRANT = ("kms", "grant", "--key", "alias/acme-data", "--case", "A", *IN_PROD, "--yes")
 
 
-@pytest.fixture
-def sdk_log() -> Iterator[io.StringIO]:
-    """Everything that is logged in this process, at its most talkative."""
-    written = io.StringIO()
-    handler = logging.StreamHandler(written)
-    root = logging.getLogger()
-    before = root.level
-    root.addHandler(handler)
-    root.setLevel(logging.DEBUG)
-    yield written
-    root.removeHandler(handler)
-    root.setLevel(before)
-
-
-def test_boto3s_own_debug_log_shows_no_secret(cli: Cli, sdk_log: io.StringIO) -> None:
+def test_boto3s_own_debug_log_shows_no_secret(cli: Cli, log: io.StringIO) -> None:
     shown = cli.json(*GRANT, "--show-tokens")
     token = shown.json["items"][0]["grant_token"]
-    log = sdk_log.getvalue()
+    log = log.getvalue()
     assert "CreateGrant" in log, "it is a talkative log"
     assert "GrantToken" in log
     assert MARK in log
