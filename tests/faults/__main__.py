@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import atexit
 import json
 import os
 import signal
@@ -10,10 +11,12 @@ import sys
 import time
 from collections import Counter
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from contextlib import ExitStack
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 
-from tests.faults.bench import SCENARIOS, VARIANTS, bench
+from tests.faults.bench import SCENARIOS, VARIANTS, Bench, Ran, bench
 from tests.faults.schedule import Fault
 from tests.faults.trial import calm_run, run_trial
 
@@ -37,22 +40,30 @@ class Tally:
         self.broken += other.broken
 
 
+@cache
+def _place() -> Bench:
+    """The bench of this process, for as long as it lives."""
+    stack = ExitStack()
+    atexit.register(stack.close)
+    return stack.enter_context(bench())
+
+
+@cache
+def _calm(command: str, variant: int) -> Ran:
+    return calm_run(_place(), command, variant)
+
+
 def piece(command: str, first: int, count: int) -> Tally:
     """The trials of a command for some seeds."""
     tally = Tally()
-    with bench() as place:
-        calm = {
-            variant: calm_run(place, command, variant)
-            for variant in {seed % VARIANTS for seed in range(first, first + count)}
-        }
-        for seed in range(first, first + count):
-            trial = run_trial(place, command, seed, calm[seed % VARIANTS])
-            tally.trials[command] += 1
-            tally.exits[command, trial.code] += 1
-            tally.faults.update(trial.faults)
-            tally.schedules.update(set(trial.faults))
-            if trial.broken:
-                tally.broken.append((command, seed, trial.broken))
+    for seed in range(first, first + count):
+        trial = run_trial(_place(), command, seed, _calm(command, seed % VARIANTS))
+        tally.trials[command] += 1
+        tally.exits[command, trial.code] += 1
+        tally.faults.update(trial.faults)
+        tally.schedules.update(set(trial.faults))
+        if trial.broken:
+            tally.broken.append((command, seed, trial.broken))
     return tally
 
 
@@ -61,7 +72,12 @@ def main() -> int:
     parser.add_argument("--schedules", type=int, default=1000, help="for each command (1000)")
     parser.add_argument("--seed", type=int, default=0, help="the first seed (0)")
     parser.add_argument("--command", action="append", choices=list(SCENARIOS), help="only this one; repeatable")
-    parser.add_argument("--processes", type=int, default=os.cpu_count() or 1)
+    parser.add_argument(
+        "--processes",
+        type=int,
+        default=2 * (os.cpu_count() or 1),
+        help="twice the processors, for half of the time a trial waits for answers that do not come",
+    )
     parser.add_argument("--json", type=Path, help="writes the figures to a file as well")
     given = parser.parse_args()
     started = time.monotonic()
