@@ -64,7 +64,8 @@ class FanOut(Generic[J, R]):
 
     Jobs that have waited are more than that for a while: then none is begun.
 
-    The threads are daemons: a second Ctrl-C ends the program without waiting for them.
+    A thread does one job after another, for as long as results are taken. The threads are daemons: a second Ctrl-C
+    ends the program without waiting for them.
     """
 
     def __init__(self, work: Callable[[J], R], max_concurrency: int) -> None:
@@ -74,6 +75,9 @@ class FanOut(Generic[J, R]):
         self._done: queue.SimpleQueue[Done[J, R] | BaseException | _Pause | _Back] = queue.SimpleQueue()
         self._in_flight = 0
         self._paused = 0
+        # Jobs, or None to end, for the threads that have ended their last job.
+        self._next: queue.SimpleQueue[tuple[J] | None] = queue.SimpleQueue()
+        self._idle = 0
 
     def add(self, job: J, *, next: bool = False) -> None:
         """Adds a job, to be the ``next`` or the last; to be called from the thread that takes the results."""
@@ -83,7 +87,18 @@ class FanOut(Generic[J, R]):
             self._waiting.append(job)
 
     def results(self, stopped: Callable[[], bool] = lambda: False) -> Iterator[Done[J, R]]:
-        """Results in order of completion, until no job is left; once ``stopped``, only what is in flight ends."""
+        """Results in order of completion, until no job is left; once ``stopped``, only what is in flight ends.
+
+        To be taken once.
+        """
+        try:
+            yield from self._results(stopped)
+        finally:
+            # Also for those still at work where the caller wants no more: they end after their job.
+            for _ in range(self._idle + self._in_flight + self._paused):
+                self._next.put(None)
+
+    def _results(self, stopped: Callable[[], bool]) -> Iterator[Done[J, R]]:
         while True:
             while self._waiting and self._has_place() and not stopped():
                 self._start(self._waiting.popleft())
@@ -96,6 +111,7 @@ class FanOut(Generic[J, R]):
                 self._paused -= step
                 continue
             self._in_flight -= 1
+            self._idle += 1
             if isinstance(done, BaseException):
                 raise done
             yield done
@@ -109,17 +125,24 @@ class FanOut(Generic[J, R]):
     def _return(self) -> None:
         self._done.put(_Back())
 
-    @property
-    def never_started(self) -> list[J]:
-        """The jobs that a stop left over."""
-        return list(self._waiting)
-
     def _start(self, job: J) -> None:
         self._in_flight += 1
-        threading.Thread(target=self._run, args=(job,), daemon=True).start()
+        if self._idle:
+            self._idle -= 1
+            self._next.put((job,))
+        else:
+            threading.Thread(target=self._run_all, args=(job,), daemon=True).start()
+
+    def _run_all(self, job: J) -> None:
+        _of_thread.fan = self
+        next_one: tuple[J] | None = (job,)
+        while next_one is not None:
+            self._run(*next_one)
+            # What a job leaves behind must not be held by a thread that waits for another.
+            del next_one
+            next_one = self._next.get()
 
     def _run(self, job: J) -> None:
-        _of_thread.fan = self
         try:
             self._done.put(Done(job, self._work(job), None))
         except Exception as error:  # noqa: BLE001  handed to the caller's thread, which decides

@@ -1,27 +1,32 @@
-"""Answers of EC2 of which only the fields that are used are parsed.
+"""Answers of EC2 and KMS of which only the fields that are used are parsed.
 
 botocore turns all of an instance, some 110 elements with five dates among them, into Python objects: of a run over
-many accounts that took nine tenths of the processor's time. A gateway that says which fields it reads gets these
-alone, and exactly as botocore would have given them (docs/performance.md, "What pays").
+many accounts that took nine tenths of the processor's time. It walks through each grant's strings one by one, and
+asks the local time zone about each date. A gateway that says which fields it reads gets these alone, and exactly as
+botocore would have given them (docs/performance.md, "What pays").
 
 Everything else, and whatever is met here that was not expected, is left to botocore's own parser.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
+from datetime import UTC, datetime
 from typing import Any, TypeAlias, TypeVar
 from xml.etree.ElementTree import Element, ParseError, XMLParser, fromstring
 
 from botocore.model import Shape
-from botocore.parsers import EC2QueryParser, ResponseParserFactory
+from botocore.parsers import EC2QueryParser, JSONParser, ResponseParserFactory
 
-# Fields by AWS's names: {"Reservations": {"Instances": {"InstanceId": {}}}}. Of a list, those of its members.
+# Fields by AWS's names: {"Reservations": {"Instances": {"InstanceId": {}}}}. Of a list, those of its members. Where
+# none are named, all of them.
 Fields: TypeAlias = Mapping[str, "Fields"]
 T = TypeVar("T")
 _Parse: TypeAlias = Callable[[Element, str], Any]
+_ParseJson: TypeAlias = Callable[[Any], Any]
 
 _fields: ContextVar[Fields | None] = ContextVar("cado_ops_fields", default=None)
 
@@ -60,12 +65,30 @@ class FieldsParser(EC2QueryParser):  # type: ignore[misc]
         return super()._do_parse(response, shape)
 
 
+class FieldsJsonParser(JSONParser):  # type: ignore[misc]
+    """The same for the services that answer in JSON."""
+
+    def _do_parse(self, response: Any, shape: Any) -> Any:
+        fields = _fields.get()
+        if fields is not None and shape is not None:
+            try:
+                parsed = parse_json(response["body"], shape, fields)
+            except (UnexpectedError, ValueError, KeyError, OverflowError, OSError, RecursionError):
+                pass
+            else:
+                self._inject_response_metadata(parsed, response["headers"])
+                return parsed
+        return super()._do_parse(response, shape)
+
+
 class FieldsParserFactory(ResponseParserFactory):  # type: ignore[misc]
     """The component of a botocore session that makes its parsers."""
 
     def create_parser(self, protocol_name: str) -> Any:
         if protocol_name == "ec2":
             return FieldsParser(**self._defaults)
+        if protocol_name == "json":
+            return FieldsJsonParser(**self._defaults)
         return super().create_parser(protocol_name)
 
 
@@ -103,10 +126,7 @@ def _parser_of(shape: Shape, fields: Fields) -> _Parse:
 
 
 def _structure(shape: Any, fields: Fields) -> _Parse:
-    members = [
-        (name, shape.members[name].serialization.get("name", name), _parser_of(shape.members[name], inner))
-        for name, inner in fields.items()
-    ]
+    members = [(name, tag, _parser_of(member, inner)) for name, tag, member, inner in _members(shape, fields)]
 
     def parsed(element: Element, namespace: str) -> dict[str, Any]:
         # Ten thousand times a page: a plain loop takes two thirds of what a comprehension over a generator does.
@@ -118,3 +138,81 @@ def _structure(shape: Any, fields: Fields) -> _Parse:
         return values
 
     return parsed
+
+
+def parse_json(body: bytes, shape: Shape, fields: Fields) -> dict[str, Any]:
+    """The ``fields`` of an answer in JSON; times in UTC.
+
+    Raises UnexpectedError, ValueError, KeyError, OverflowError, OSError, RecursionError.
+    """
+    parsed: dict[str, Any] = _json_parser_of(shape, fields)(json.loads(body.decode()))
+    return parsed
+
+
+def _json_parser_of(shape: Any, fields: Fields) -> _ParseJson:
+    match shape.type_name:
+        case "string" | "boolean" | "integer" | "long":
+            return _as_it_is
+        case "timestamp":
+            return _moment
+        case "structure" if not (shape.is_tagged_union or shape.is_document_type):
+            return _json_structure(shape, fields)
+        case "list":
+            return _json_list(_json_parser_of(shape.member, fields))
+        case "map":
+            return _json_map(_json_parser_of(shape.value, fields))
+    raise UnexpectedError(shape.type_name)
+
+
+def _as_it_is(value: Any) -> Any:
+    if isinstance(value, dict | list):
+        raise UnexpectedError(type(value).__name__)
+    return value
+
+
+def _moment(value: Any) -> datetime:
+    # Seconds since 1970; AWS's other ways to write a time are botocore's to read.
+    if type(value) not in (int, float):
+        raise UnexpectedError(repr(value)[:40])
+    return datetime.fromtimestamp(value, UTC)
+
+
+def _json_list(member: _ParseJson) -> _ParseJson:
+    def parsed(value: Any) -> list[Any]:
+        if type(value) is not list:
+            raise UnexpectedError("no list")
+        return list(map(member, value))
+
+    return parsed
+
+
+def _json_map(member: _ParseJson) -> _ParseJson:
+    def parsed(value: Any) -> dict[str, Any]:
+        if type(value) is not dict:
+            raise UnexpectedError("no map")
+        return {key: member(each) for key, each in value.items()}
+
+    return parsed
+
+
+def _json_structure(shape: Any, fields: Fields) -> _ParseJson:
+    members = [(name, key, _json_parser_of(member, inner)) for name, key, member, inner in _members(shape, fields)]
+
+    def parsed(value: Any) -> dict[str, Any]:
+        if type(value) is not dict:
+            raise UnexpectedError("no structure")
+        values = {}
+        for name, key, parse in members:
+            found = value.get(key)
+            if found is not None:
+                values[name] = parse(found)
+        return values
+
+    return parsed
+
+
+def _members(shape: Any, fields: Fields) -> Iterator[tuple[str, str, Any, Fields]]:
+    """The members of a structure that are wanted: name, name on the wire, shape, and what is wanted of them."""
+    for name, inner in (fields or {key: {} for key in shape.members}).items():
+        member = shape.members[name]
+        yield name, member.serialization.get("name", name), member, inner

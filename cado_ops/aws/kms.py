@@ -7,6 +7,7 @@ from datetime import UTC
 from typing import Any
 
 from cado_ops.aws.connection import Connection, understanding
+from cado_ops.aws.fields import Fields, with_fields
 from cado_ops.errors import AwsError
 from cado_ops.model import Cell, Grant, Key
 
@@ -14,6 +15,9 @@ from cado_ops.model import Cell, Grant, Key
 KEYS_A_PAGE = 1000
 ALIASES_A_PAGE = 100
 GRANTS_A_PAGE = 100
+
+# All of each grant: whose it is depends on every term. Where KMS tells of another one day, that is among them.
+GRANT_FIELDS: Fields = {"Grants": {}, "NextMarker": {}}
 
 
 class Kms:
@@ -71,7 +75,7 @@ class Kms:
         if grant_id is not None:
             parameters["GrantId"] = grant_id
         try:
-            for page in self._pages(cell, "ListGrants", parameters, "Grants"):
+            for page in with_fields(GRANT_FIELDS, self._pages(cell, "ListGrants", parameters, "Grants")):
                 with understanding("ListGrants"):
                     found = [_grant(cell, entry) for entry in page]
                 yield [
@@ -87,7 +91,8 @@ class Kms:
     def retirable_grants(self, cell: Cell, retiring_principal: str) -> Iterator[list[Grant]]:
         """The grants of a region, on keys of whatever account, that name this principal of the caller's account."""
         parameters = {"RetiringPrincipal": retiring_principal, "Limit": GRANTS_A_PAGE}
-        for page in self._pages(cell, "ListRetirableGrants", parameters, "Grants"):
+        pages = self._pages(cell, "ListRetirableGrants", parameters, "Grants")
+        for page in with_fields(GRANT_FIELDS, pages):
             with understanding("ListRetirableGrants"):
                 yield [_grant(cell, entry) for entry in page]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from cado_ops.cli.session import Session
@@ -53,8 +54,9 @@ class Terminal:
             return None
         return ErrorInfo("NotConfirmed", "not confirmed: nothing was changed")
 
-    def item(self, change: AnyChange) -> None:
-        self._session.stream_item(self._session.with_token(change.as_item()))
+    def items(self, changes: Sequence[AnyChange]) -> None:
+        if self._session.streams:
+            self._session.stream_items([self._session.with_token(change.as_item()) for change in changes])
 
     def phase(self, name: str, total: int) -> None:
         self._session.progress.phase(name, total)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -19,7 +18,6 @@ from cado_ops.plan.retiring import RetireWish, remarks_on
 from cado_ops.verdict.outcome import status_of
 
 if TYPE_CHECKING:
-    from cado_ops.observe.grant_reader import GrantReader
     from cado_ops.observe.keys import KeysFound
     from cado_ops.observe.sweep import Seen
 
@@ -52,26 +50,23 @@ def list_grants(ctx: typer.Context, *, flags: dict[str, Any]) -> int:
         counts: Counter[str] = Counter()
         items: list[dict[str, Any]] = []
         session.progress.phase("listing", None)
-        for grant in _grants(reader, seen, retirable):
-            whose = owner(grant)
-            if whose not in owners or (chosen.by_name and not (whose is Owner.OURS and chosen.selects(grant))):
-                continue
-            counts[str(whose)] += 1
-            item = _item(grant, whose)
+        for page in reader.walk_retirable(seen) if retirable else reader.walk(seen):
+            listed: list[dict[str, Any]] = []
+            for grant in page.grants:
+                whose = owner(grant)
+                if whose not in owners or (chosen.by_name and not (whose is Owner.OURS and chosen.selects(grant))):
+                    continue
+                counts[str(whose)] += 1
+                listed.append(_item(grant, whose))
             if session.streams:
-                session.stream_only(item)
+                session.stream_only(listed)
             else:
-                items.append(item)
+                items += listed
         for remark in reader.remarks:
             session.warn(remark)
         return _report(session, seen, items, counts)
 
     return run("kms list", flags, world, body)
-
-
-def _grants(reader: GrantReader, seen: Seen[KeysFound], retirable: bool) -> Iterator[Grant]:
-    for page in reader.walk_retirable(seen) if retirable else reader.walk(seen):
-        yield from page.grants
 
 
 def _item(grant: Grant, owner: Owner) -> dict[str, Any]:

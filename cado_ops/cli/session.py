@@ -166,15 +166,15 @@ class Session:
         self._done = self._total = 0
         self.progress.phase("reading", None)
 
-    def stream_item(self, item: Mapping[str, Any]) -> None:
-        """An item that is final: written at once where the output is ndjson.
+    def stream_items(self, items: Sequence[Mapping[str, Any]]) -> None:
+        """Items that are final: written at once where the output is ndjson.
 
         Whoever read stdout may be gone: a run that changes things goes on, and `finish` says so.
         """
         if self._ndjson is not None and self._unwritten is None:
-            self._streamed.add(_identity(item))
+            self._streamed.update(map(_identity, items))
             try:
-                self._ndjson.item(item)
+                self._ndjson.items(items)
             except OSError as error:
                 self._unwritten = error
 
@@ -193,10 +193,10 @@ class Session:
         """Whether items are written as they come, so that none need be kept."""
         return self._ndjson is not None
 
-    def stream_only(self, item: Mapping[str, Any]) -> None:
-        """An item that stands in no report: where there are too many to be kept. Raises OSError."""
+    def stream_only(self, items: Sequence[Mapping[str, Any]]) -> None:
+        """Items that stand in no report: where there are too many to be kept. Raises OSError."""
         assert self._ndjson is not None
-        self._ndjson.item(item)
+        self._ndjson.items(items)
 
     def with_token(self, item: dict[str, Any]) -> dict[str, Any]:
         """The item, with the token of the grant that was made, where such are to be shown."""
@@ -257,9 +257,7 @@ class Session:
     def _write(self, report: Report) -> None:
         if self._ndjson is not None:
             self.stream_failures(report.failures)
-            for item in report.items:
-                if _identity(item) not in self._streamed:
-                    self._ndjson.item(item)
+            self._ndjson.items(item for item in report.items if _identity(item) not in self._streamed)
             self._ndjson.finish(report)
         else:
             repeated = self.plan_shown and self.output == "table" and report.status is Status.REFUSED

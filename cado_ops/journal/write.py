@@ -38,7 +38,8 @@ def _utc_now() -> datetime:
 
 
 class Journal:
-    """Writes one run's file. Safe to use from many threads; every `write` is on disk when it returns.
+    """Writes one run's file. Safe to use from many threads; every `write` is on disk when it returns, but for those
+    `at_once`.
 
     While it is open no other process can open it: two resumes of one run, or a resume beside the run itself, are
     refused. It holds room on the disk for what is to come (`hold_room`), and takes it where the disk is full.
@@ -52,6 +53,7 @@ class Journal:
     _torn = b""
     _whole = 0
     _begun = False
+    _waits = True
     _reserve: Reserve | None = None
     _failure: LocalError | None = None
 
@@ -108,6 +110,26 @@ class Journal:
             except OSError as error:
                 raise self._unwritable(error) from error
 
+    @contextmanager
+    def at_once(self) -> Iterator[None]:
+        """What is written within is on disk at its end, all of it by one wait. Raises LocalError.
+
+        For a plan: nothing is begun before all of it is there, and a wait a record takes seconds where they are
+        thousands.
+        """
+        self._waits = False
+        try:
+            yield
+        finally:
+            self._waits = True
+        with self._lock:
+            try:
+                if self._fd is not None:
+                    os.fsync(self._fd)
+            except OSError as error:
+                self._failure = self._unwritable(error)
+                raise self._failure from error
+
     def write(self, record: str, **fields: Any) -> None:
         """Appends one record and waits until it is on disk.
 
@@ -135,7 +157,8 @@ class Journal:
         while True:
             try:
                 _write_all(fd, line)
-                os.fsync(fd)
+                if self._waits:
+                    os.fsync(fd)
                 break
             except OSError as error:
                 # Half a line would spoil what may still come: the outcomes of calls in flight.

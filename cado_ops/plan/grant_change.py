@@ -175,7 +175,7 @@ def volumes_bound(constraints: Mapping[str, Any]) -> tuple[str, ...]:
     bound: set[str] = set()
     for name in ("EncryptionContextSubset", "EncryptionContextEquals"):
         context = constraints.get(name)
-        volume = context.get("aws:ebs:id") if isinstance(context, Mapping) else None
+        volume = context.get("aws:ebs:id") if context and isinstance(context, Mapping) else None
         if isinstance(volume, str) and volume.startswith("vol-"):
             bound.add(volume)
     return tuple(sorted(bound))

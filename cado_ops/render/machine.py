@@ -6,7 +6,8 @@ import csv
 import io
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from itertools import islice
 from typing import Any, TextIO
 
 from cado_ops.model import Failure, Report
@@ -16,6 +17,8 @@ from cado_ops.render.text import escape_json, sanitize, speaks_unicode, write
 # What a spreadsheet takes for a formula (the wide forms too), at the start of a cell, whatever blanks stand
 # before it; also after a semicolon, where half of Europe's spreadsheets begin a new cell.
 _FORMULA = re.compile("(^|;)(?=[\\s\x00-\x20\ufeff\u200b]*[=+\\-@\t\r＝＋－＠])")
+
+_LINES_A_WRITE = 500
 
 
 def sorted_envelope(report: Report) -> dict[str, Any]:
@@ -27,38 +30,42 @@ def sorted_envelope(report: Report) -> dict[str, Any]:
 
 
 def write_json(stream: TextIO, data: Any) -> None:
-    write(stream, _document(stream, data, indent=2) + "\n")
-
-
-def _document(stream: TextIO, data: Any, indent: int | None = None) -> str:
-    return escape_json(json.dumps(data, indent=indent, ensure_ascii=not speaks_unicode(stream), default=str))
+    document = json.dumps(data, indent=2, ensure_ascii=not speaks_unicode(stream), default=str)
+    write(stream, escape_json(document) + "\n")
 
 
 class NdjsonStream:
-    """One JSON object a line, each written out as soon as it is known; ``finish`` ends it."""
+    """One JSON object a line, written out as soon as they are known; ``finish`` ends it.
+
+    What is known together goes out together: each write lets the other threads have the interpreter, and waits to
+    get it back.
+    """
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
+        # json.dumps would make one for every line.
+        self._encoder = json.JSONEncoder(ensure_ascii=not speaks_unicode(stream), default=str)
 
-    def item(self, item: Mapping[str, Any]) -> None:
-        self._line("item", item)
+    def items(self, items: Iterable[Mapping[str, Any]]) -> None:
+        lines = (self._line("item", item) for item in items)
+        while some := "".join(islice(lines, _LINES_A_WRITE)):
+            write(self._stream, escape_json(some))
 
     def failure(self, failure: Failure) -> None:
-        self._line("failure", failure.as_json())
+        write(self._stream, escape_json(self._line("failure", failure.as_json())))
 
     def finish(self, report: Report) -> None:
         """The last line: the envelope without the items and failures, which were streamed before."""
         rest = {key: value for key, value in report.envelope().items() if key not in ("items", "failures")}
-        self._line("summary", rest)
+        write(self._stream, escape_json(self._line("summary", rest)))
 
-    def _line(self, kind: str, data: Mapping[str, Any]) -> None:
-        write(self._stream, _document(self._stream, {"type": kind, **data}) + "\n")
+    def _line(self, kind: str, data: Mapping[str, Any]) -> str:
+        return self._encoder.encode({"type": kind, **data}) + "\n"
 
 
 def write_ndjson(stream: TextIO, report: Report) -> None:
     lines = NdjsonStream(stream)
-    for item in report.items:
-        lines.item(item)
+    lines.items(report.items)
     for failure in report.failures:
         lines.failure(failure)
     lines.finish(report)

@@ -29,6 +29,8 @@ def _visible(match: re.Match[str]) -> str:
 
 def escape_json(document: str) -> str:
     """A JSON document with the characters escaped that json leaves as they are; it means the same."""
+    if document.isascii() and "\x7f" not in document:
+        return document  # as nearly all are; known without reading it
     return _UNSAFE_IN_JSON.sub(lambda match: f"\\u{ord(match.group()):04x}", document)
 
 

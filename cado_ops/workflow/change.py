@@ -66,7 +66,7 @@ class Audience(Protocol):
     def confirm(self, proposal: Proposal) -> ErrorInfo | None:
         """Shows the plan and asks. None to go on; else why not (no terminal, or the answer was no)."""
 
-    def item(self, change: AnyChange) -> None: ...
+    def items(self, changes: Sequence[AnyChange]) -> None: ...
 
     def phase(self, name: str, total: int) -> None: ...
 
@@ -160,9 +160,7 @@ class Machine:
         fan: FanOut[Cell, list[AnyChange]] = FanOut(lambda cell: work(cell, by_cell[cell]), self.max_concurrency)
         for cell in by_cell:
             fan.add(cell)
-        for change in proposal.changes:
-            if change.outcome not in OPEN:
-                self.audience.item(change)
+        self.audience.items([change for change in proposal.changes if change.outcome not in OPEN])
         ended: dict[tuple[Cell, str], AnyChange] = {}
         lost: Exception | None = None
         for done in fan.results(self.interrupts.stopped):
@@ -175,7 +173,7 @@ class Machine:
                 continue
             for change in done.value or ():
                 ended[change.cell, change.id] = change
-                self.audience.item(change)
+            self.audience.items(done.value or ())
             self.audience.advance(len(by_cell[done.job]))
         known = {(change.cell, change.id) for change in proposal.changes}
         # What was met on the way and had to be done besides (a duplicate) stands in the report as well.
@@ -253,7 +251,8 @@ def write_plan(journal: Journal, proposal: Proposal, now: datetime) -> None:
     Where that cannot be written whole there was no run, and no file is left of it.
     """
     try:
-        _write_plan(journal, proposal, now)
+        with journal.at_once():
+            _write_plan(journal, proposal, now)
         journal.hold_room()
     except (Exception, KeyboardInterrupt):
         journal.discard()

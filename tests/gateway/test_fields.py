@@ -1,23 +1,35 @@
-"""The fields of EC2's answers that are parsed are exactly what botocore would have made of them."""
+"""The fields of EC2's and KMS's answers that are parsed are exactly what botocore would have made of them."""
 
 from __future__ import annotations
 
+import json
 import random
+from datetime import UTC, datetime
 from typing import Any
 from xml.sax.saxutils import escape
 
 import botocore.session
 import pytest
-from botocore.parsers import EC2QueryParser, ResponseParserError
+from botocore.parsers import EC2QueryParser, JSONParser, ResponseParserError
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cado_ops.aws.ec2 import INSTANCE_FIELDS, _instance
-from cado_ops.aws.fields import Fields, FieldsParser, UnexpectedError, only, parse
+from cado_ops.aws.fields import (
+    Fields,
+    FieldsJsonParser,
+    FieldsParser,
+    UnexpectedError,
+    only,
+    parse,
+    parse_json,
+)
+from cado_ops.aws.kms import GRANT_FIELDS, _grant
 from cado_ops.model import Cell
 
 MODEL = botocore.session.Session().get_service_model("ec2")
 INSTANCES = MODEL.operation_model("DescribeInstances").output_shape
+GRANTS = botocore.session.Session().get_service_model("kms").operation_model("ListGrants").output_shape
 CELL = Cell("111111111111", "eu-west-1")
 TEXTS = (
     "",
@@ -168,3 +180,98 @@ def test_fields_that_this_parser_does_not_know_are_left_to_botocore(fields: Fiel
         parsed = FieldsParser().parse({"body": body, "headers": {}, "status_code": 200}, INSTANCES)
     assert parsed["Reservations"] == stock(body)["Reservations"]
     assert parsed["Reservations"][0]["Instances"][0]["LaunchTime"].year == 2026
+
+
+# ---------------------------------------------------------------------- JSON: the grants of KMS
+
+
+def json_value(shape: Any, rng: random.Random) -> Any:
+    """A value of a shape, as KMS might send it: some members are missing, some null, some unknown."""
+    match shape.type_name:
+        case "structure":
+            told = {name: json_value(each, rng) for name, each in shape.members.items() if rng.random() < 0.8}
+            told |= {rng.choice(list(told)): None} if told and rng.random() < 0.2 else {}
+            return told | ({"New": {"of": ["next year"]}} if rng.random() < 0.2 else {})
+        case "list":
+            return [json_value(shape.member, rng) for _ in range(rng.choice((0, 1, 1, 3)))]
+        case "map":
+            return {rng.choice(TEXTS): json_value(shape.value, rng) for _ in range(rng.choice((0, 1, 2)))}
+        case "timestamp":
+            return rng.choice((0, 1764000000, 1764000000.123, 1.764e9, -1.5, 2**31 + 0.999999))
+        case "boolean":
+            return rng.choice((True, False))
+    return rng.choice(TEXTS)
+
+
+def as_answer(body: bytes) -> dict[str, Any]:
+    return {"body": body, "headers": {"x-amzn-RequestId": "r-1"}, "status_code": 200}
+
+
+@settings(max_examples=100)
+@given(st.integers(0, 2**32))
+def test_grants_are_parsed_as_botocore_parses_them(seed: int):
+    body = json.dumps(json_value(GRANTS, random.Random(seed))).encode()
+    whole = JSONParser().parse(as_answer(body), GRANTS)
+    ours = parse_json(body, GRANTS, GRANT_FIELDS)
+    assert ours == kept_of_json(whole)
+    with only(GRANT_FIELDS):
+        short = FieldsJsonParser().parse(as_answer(body), GRANTS)
+    assert short == ours | {"ResponseMetadata": whole["ResponseMetadata"]}
+    entries = [each for each in whole.get("Grants", ()) if "KeyId" in each and "GrantId" in each]
+    assert [_grant(CELL, each) for each in entries] == [
+        _grant(CELL, each) for each in short.get("Grants", ()) if "KeyId" in each and "GrantId" in each
+    ]
+
+
+def kept_of_json(whole: dict[str, Any]) -> dict[str, Any]:
+    return {name: whole[name] for name in GRANT_FIELDS if name in whole}
+
+
+def test_a_time_is_that_of_botocore_in_utc():
+    body = b'{"Grants": [{"GrantId": "g", "CreationDate": 1764000000.5}]}'
+    [grant] = parse_json(body, GRANTS, GRANT_FIELDS)["Grants"]
+    assert grant["CreationDate"] == datetime(2025, 11, 24, 16, 0, 0, 500000, tzinfo=UTC)
+    assert grant["CreationDate"].tzinfo is UTC
+
+
+def outcome(parser: JSONParser, answer: dict[str, Any]) -> Any:
+    try:
+        return parser.parse(answer, GRANTS)
+    except Exception as error:  # noqa: BLE001  compared
+        return type(error)
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        {"Grants": [{"GrantId": "g", "CreationDate": "2026-11-23T17:45:01Z"}]},
+        {"Grants": [{"GrantId": "g", "CreationDate": "1764000000"}]},
+        {"Grants": [{"GrantId": "g", "Operations": ["Decrypt", None]}]},
+        {"Grants": [{"GrantId": 7, "Name": True}]},
+        {"Grants": [None]},
+        {},
+        None,
+        "Sign in",
+        [],
+    ],
+)
+def test_what_is_unusual_is_what_botocore_makes_of_it(told: Any):
+    """Whatever it is: the same value, or the same kind of error."""
+    answer = as_answer(json.dumps(told).encode())
+
+    with only(GRANT_FIELDS):
+        assert outcome(FieldsJsonParser(), answer) == outcome(JSONParser(), answer)
+
+
+@pytest.mark.parametrize("body", [b"", b"<html>", b"\xff", b'{"Grants": [', b"[" * 100_000])
+def test_what_is_no_json_is_what_botocore_makes_of_it(body: bytes):
+    with only(GRANT_FIELDS):
+        assert outcome(FieldsJsonParser(), as_answer(body)) == outcome(JSONParser(), as_answer(body))
+
+
+def test_other_answers_in_json_are_parsed_whole():
+    body = b'{"Grants": [{"GrantId": "g"}], "NextMarker": "m", "Truncated": true}'
+    assert FieldsJsonParser().parse(as_answer(body), GRANTS)["Truncated"] is True
+    error = {"body": b'{"__type": "NotFoundException", "message": "m"}', "headers": {}, "status_code": 400}
+    with only(GRANT_FIELDS):
+        assert FieldsJsonParser().parse(error, GRANTS)["Error"] == {"Code": "NotFoundException", "Message": "m"}

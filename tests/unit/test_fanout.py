@@ -14,7 +14,6 @@ def test_every_job_once() -> None:
     for job in range(100):
         fan.add(job)
     assert sorted((done.job, done.value) for done in fan.results()) == [(job, job * 2) for job in range(100)]
-    assert fan.never_started == []
 
 
 def test_no_job_no_result() -> None:
@@ -106,14 +105,14 @@ def test_after_a_stop_only_what_is_in_flight_ends() -> None:
     finished = sorted(done.job for done in fan.results(stop.is_set))
     helper.join()
     assert finished == [0, 1]
-    assert fan.never_started == [2, 3, 4, 5]
 
 
 def test_stopped_from_the_start() -> None:
-    fan: FanOut[int, int] = FanOut(abs, 2)
+    begun: list[int] = []
+    fan: FanOut[int, None] = FanOut(begun.append, 2)
     fan.add(1)
     assert list(fan.results(lambda: True)) == []
-    assert fan.never_started == [1]
+    assert begun == []
 
 
 def test_results_come_to_the_callers_thread_in_order_of_completion() -> None:
@@ -240,3 +239,37 @@ def test_who_waits_when_the_results_are_left_goes_on() -> None:
 def test_outside_of_a_job_waiting_is_nothing() -> None:
     with waiting():
         pass
+
+
+def test_threads_are_used_again_and_end_with_the_results() -> None:
+    fan: FanOut[int, threading.Thread] = FanOut(lambda job: threading.current_thread(), 3)
+    for job in range(50):
+        fan.add(job)
+    threads = {done.value for done in fan.results()}
+    assert len(threads) <= 3
+    for thread in threads:
+        assert thread is not None
+        thread.join(10)
+        assert not thread.is_alive()
+
+
+def test_threads_end_where_the_caller_wants_no_more_results() -> None:
+    go_on = threading.Event()
+    seen: list[threading.Thread] = []
+
+    def work(job: int) -> int:
+        seen.append(threading.current_thread())
+        if job:
+            go_on.wait(10)
+        return job
+
+    fan: FanOut[int, int] = FanOut(work, 2)
+    for job in (0, 1, 2, 3):
+        fan.add(job)
+    results = fan.results()
+    assert next(results).job == 0
+    results.close()  # type: ignore[attr-defined]
+    go_on.set()
+    for thread in seen:
+        thread.join(10)
+        assert not thread.is_alive()

@@ -635,6 +635,33 @@ def test_a_record_is_on_disk_when_write_returns(folder: Path, monkeypatch: pytes
     journal.close()
 
 
+def test_what_is_written_at_once_is_on_disk_at_its_end(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    synced: list[int] = []
+    journal = Journal(folder, RUN)
+    monkeypatch.setattr(os, "fsync", lambda fd: synced.append(os.fstat(fd).st_size))
+    with journal.at_once():
+        journal.write("run", format_version=1)
+        journal.write("plan", **PLACE, changes=[])
+        assert synced == []
+    assert synced == [journal.path.stat().st_size]
+    journal.write("end", status="success")
+    assert synced[1:] == [journal.path.stat().st_size], "afterwards each is waited for again"
+    journal.close()
+
+
+def test_what_is_written_at_once_and_is_not_on_disk_is_an_error(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    journal = Journal(folder, RUN)
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", no_space)
+        with pytest.raises(LocalError, match="No space left"), journal.at_once():
+            journal.write("run", format_version=1)
+    with pytest.raises(LocalError):
+        journal.write("intent", **PLACE, call="CreateTags", tags={}, ids=["i-1"])
+    journal.close()
+
+
 def test_after_closing_nothing_is_written_anywhere(folder: Path, tmp_path: Path) -> None:
     """The number of the closed file may be another file's by now."""
     journal = Journal(folder, RUN)

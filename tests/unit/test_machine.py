@@ -62,7 +62,7 @@ class Watcher:
 
     answer: ErrorInfo | None = None
     asked: int = 0
-    items: list[TagChange] = field(default_factory=list)
+    shown: list[TagChange] = field(default_factory=list)
     phases: list[tuple[str, int]] = field(default_factory=list)
     advanced: int = 0
 
@@ -70,8 +70,8 @@ class Watcher:
         self.asked += 1
         return self.answer
 
-    def item(self, change: TagChange) -> None:
-        self.items.append(change)
+    def items(self, changes: Sequence[TagChange]) -> None:
+        self.shown += changes
 
     def phase(self, name: str, total: int) -> None:
         self.phases.append((name, total))
@@ -144,7 +144,7 @@ class TestGoingThrough:
         )
         assert worked == ["i-1"]
         assert [item["outcome"] for item in report.items] == ["unchanged", "changed", "skipped"]
-        assert sorted(change.instance_id for change in rig.audience.items) == ["i-0", "i-1", "i-2"]
+        assert sorted(change.instance_id for change in rig.audience.shown) == ["i-0", "i-1", "i-2"]
 
     def test_one_piece_of_work_a_cell(self, rig: Rig) -> None:
         cells: list[Cell] = []
@@ -370,7 +370,7 @@ class TestEndingEarly:
         rig.work = work
         report = rig.run(proposal(*many(2)))
         assert [cell.region for cell in finished] == ["us-east-1"]
-        assert [change.instance_id for change in rig.audience.items] == ["i-1"]
+        assert [change.instance_id for change in rig.audience.shown] == ["i-1"]
         assert sorted(item["outcome"] for item in report.items) == ["changed", "unknown"]
 
     def test_what_is_in_flight_when_something_unforeseen_fails_is_waited_for(self, rig: Rig) -> None:

@@ -118,12 +118,13 @@ class Slow(io.StringIO):
         self.flushed.append(self.getvalue())
 
 
-def test_ndjson_keeps_the_order_of_completion_and_flushes_each_line() -> None:
+def test_ndjson_keeps_the_order_of_completion_and_flushes_what_is_known() -> None:
     stream = Slow()
     lines = NdjsonStream(stream)
-    lines.item(item(instance_id="i-9"))
+    lines.items([item(instance_id="i-9")])
+    lines.items([])
     lines.failure(failure())
-    lines.item(item(instance_id="i-1", name=HOSTILE))
+    lines.items([item(instance_id="i-1", name=HOSTILE)])
     lines.finish(report([item()], run_id="r", summary={"changed": 2}))
     assert [text.count("\n") for text in stream.flushed] == [1, 2, 3, 4]
     rows = [json.loads(line) for line in stream.getvalue().splitlines()]
@@ -133,6 +134,15 @@ def test_ndjson_keeps_the_order_of_completion_and_flushes_each_line() -> None:
     assert list(rows[3]) == [
         "type", "format_version", "command", "status", "dry_run", "run_id", "case", "caller", "summary",
     ]  # fmt: skip
+
+
+def test_what_is_known_together_is_written_together_and_never_as_one_large_text() -> None:
+    stream = Slow()
+    NdjsonStream(stream).items(item(instance_id=f"i-{number}") for number in range(1200))
+    assert [text.count("\n") for text in stream.flushed] == [500, 1000, 1200]
+    assert [json.loads(line)["instance_id"] for line in stream.getvalue().splitlines()] == [
+        f"i-{number}" for number in range(1200)
+    ]
 
 
 def test_a_whole_report_as_ndjson() -> None:
