@@ -9,7 +9,7 @@ from cado_ops.cli.session import Session
 from cado_ops.model import ErrorInfo
 from cado_ops.plan.records import AnyChange
 from cado_ops.render.plan import plan_counts, prompt_block, render_plan
-from cado_ops.workflow.change import Proposal
+from cado_ops.workflow.proposal import Proposal
 
 
 class Terminal:

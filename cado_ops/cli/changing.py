@@ -13,7 +13,9 @@ from cado_ops.cli.session import Session
 from cado_ops.journal import Journal, new_run_id
 from cado_ops.model import Cell, Report, Status
 from cado_ops.plan.grant_change import GrantChange
-from cado_ops.workflow.change import DEFAULT_MAX_CHANGES, Guards, Machine, Proposal, write_plan
+from cado_ops.workflow.change import Machine
+from cado_ops.workflow.proposal import DEFAULT_MAX_CHANGES, Guards, Proposal
+from cado_ops.workflow.records import write_plan
 
 _URL_PASSWORD = re.compile(r"://[^/\s]*@")
 

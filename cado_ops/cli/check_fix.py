@@ -18,8 +18,8 @@ from cado_ops.plan.granting import GrantWish
 from cado_ops.plan.tagging import TagWish, plan_tag
 from cado_ops.scope import KeySelection
 from cado_ops.verdict.readiness.finding import Mend
-from cado_ops.workflow.change import Guards, Proposal
 from cado_ops.workflow.grants import propose_grants
+from cado_ops.workflow.proposal import Guards, Proposal
 
 
 def mend(session: Session, checker: Checker, guards: Guards) -> Status | None:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from cado_ops.observe.sweep import Seen
     from cado_ops.plan.grant_change import GrantChange
     from cado_ops.plan.granting import GrantWish
-    from cado_ops.workflow.change import Proposal
+    from cado_ops.workflow.proposal import Proposal
 
 
 def reader_of(session: Session, retiring_principal: str | None = None) -> GrantReader:
@@ -40,7 +40,7 @@ def proposal_of(
     session: Session, reader: GrantReader, seen: Seen[KeysFound], changes: Sequence[GrantChange]
 ) -> Proposal:
     """The changes as the machine takes them, with what was left out and remarked on said."""
-    from cado_ops.workflow.change import Proposal
+    from cado_ops.workflow.proposal import Proposal
 
     session.say_left_out(seen.left_out)
     for remark in reader.remarks:

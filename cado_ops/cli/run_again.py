@@ -31,7 +31,8 @@ from cado_ops.model import Caller, Cell, ErrorInfo, Outcome, Report, Status
 from cado_ops.plan.grant_change import GrantChange
 from cado_ops.plan.planfile import failure_from
 from cado_ops.plan.records import AnyChange, Key, change_from, key_of
-from cado_ops.workflow.change import OPEN, Guards, Proposal, stamp, write_decisions, write_end
+from cado_ops.workflow.proposal import OPEN, Guards, Proposal
+from cado_ops.workflow.records import stamp, write_decisions, write_end
 from cado_ops.workflow.undone import still_undone, undos_of
 
 if TYPE_CHECKING:

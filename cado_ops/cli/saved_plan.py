@@ -20,7 +20,7 @@ from cado_ops.errors import LocalError, RefusedError, UsageError
 from cado_ops.model import Cell, Report, Status
 from cado_ops.plan.planfile import SavedPlan, dump_plan, load_plan
 from cado_ops.verdict.outcome import status_of, summarise
-from cado_ops.workflow.change import Guards, Proposal, incomplete
+from cado_ops.workflow.proposal import Guards, Proposal, incomplete
 
 Plan = Annotated[str, typer.Argument(metavar="PLAN", help="A file that --save-plan wrote.")]
 

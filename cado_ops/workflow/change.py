@@ -5,59 +5,25 @@ It knows nothing of tags: what to change comes as changes, how to apply a cell's
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol, overload
 
 from cado_ops.errors import LocalError
 from cado_ops.fanout import FanOut
-from cado_ops.journal import JOURNAL_VERSION, Journal
-from cado_ops.model import Caller, Cell, ErrorInfo, Failure, LeftOut, Outcome, Report, Status
+from cado_ops.journal import Journal
+from cado_ops.model import Cell, ErrorInfo, Failure, Outcome, Report, Status
 from cado_ops.plan.records import AnyChange
 from cado_ops.verdict.outcome import status_of, summarise
 from cado_ops.workflow.interrupts import Interrupts
-
-DEFAULT_MAX_CHANGES = 100
-# What a proposal leaves to be done.
-OPEN = (Outcome.PLANNED, Outcome.UNKNOWN)
+from cado_ops.workflow.proposal import OPEN, Guards, Proposal, refusal_of
+from cado_ops.workflow.records import write_end
 
 _MADE = (Outcome.CHANGED, Outcome.UNKNOWN)
 _BROKEN_OFF = "the journal could not be written on: whether it was changed is to be looked at, cado-ops runs resume"
 # A run's changes are all of one kind, and its work takes that kind alone.
 CellWork = Callable[[Cell, Sequence[Any]], list[Any]]
-
-
-@dataclass(frozen=True)
-class Guards:
-    """What stands between a plan and AWS."""
-
-    dry_run: bool = False
-    yes: bool = False
-    max_changes: int = DEFAULT_MAX_CHANGES
-    all_or_nothing: bool = False
-    fail_empty: bool = False
-
-
-@dataclass
-class Proposal:
-    """What a command found and planned. ``changes`` holds every item selected, those to be left alone too."""
-
-    command: str
-    case: str | None
-    caller: Caller
-    changes: Sequence[AnyChange]
-    failures: list[Failure]
-    left_out: list[LeftOut]
-    targets: int
-    targets_failed: int
-    account_names: Mapping[str, str | None]
-    header: Mapping[str, Any] = field(default_factory=dict)
-
-    @property
-    def planned(self) -> list[AnyChange]:
-        """What is to be done. UNKNOWN: begun by a run that was cut off, and to be looked at again."""
-        return [change for change in self.changes if change.outcome in OPEN]
 
 
 class Audience(Protocol):
@@ -117,7 +83,7 @@ class Machine:
             if lost is not None:
                 raise lost
             return self._report(proposal, guards, changes, planned=True)
-        refusal = _guard(proposal, guards)
+        refusal = refusal_of(proposal, guards)
         if refusal is None and proposal.planned and not guards.yes:
             refusal = self.audience.confirm(proposal)
         if refusal is not None:
@@ -218,107 +184,3 @@ class Machine:
         if not changes and status in (Status.SUCCESS, Status.PLANNED) and guards.fail_empty:
             report.status = Status.PARTIAL
         return report
-
-
-def _guard(proposal: Proposal, guards: Guards) -> ErrorInfo | None:
-    """Why a plan may not be carried out at all, whoever confirms it."""
-    # What a run that was cut off has done already is only looked at again.
-    count = sum(change.outcome is Outcome.PLANNED for change in proposal.changes)
-    if count > guards.max_changes:
-        return ErrorInfo(
-            "TooManyChanges",
-            f"{count} changes are planned, and --max-changes is {guards.max_changes}: nothing was changed",
-            f"Look at the plan with --dry-run; then --max-changes {count} allows it.",
-        )
-    return incomplete(proposal, guards)
-
-
-def incomplete(proposal: Proposal, guards: Guards) -> ErrorInfo | None:
-    """Why ``--all-or-nothing`` refuses a proposal; None where it does not."""
-    lost = len(proposal.failures) + sum(change.outcome is Outcome.FAILED for change in proposal.changes)
-    if guards.all_or_nothing and lost:
-        return ErrorInfo(
-            "Incomplete",
-            f"--all-or-nothing: {lost} {'thing' if lost == 1 else 'things'} failed before the first change",
-            "Mend what failed, or exclude it, or run without --all-or-nothing.",
-        )
-    return None
-
-
-def write_plan(journal: Journal, proposal: Proposal, now: datetime) -> None:
-    """The beginning of a new run's journal: who, where, what for, and the whole plan; and room for what follows.
-
-    Where that cannot be written whole there was no run, and no file is left of it.
-    """
-    try:
-        with journal.at_once():
-            _write_plan(journal, proposal, now)
-        journal.hold_room()
-    except (Exception, KeyboardInterrupt):
-        journal.discard()
-        raise
-
-
-def _write_plan(journal: Journal, proposal: Proposal, now: datetime) -> None:
-    journal.write(
-        "run",
-        format_version=JOURNAL_VERSION,
-        run_id=journal.run_id,
-        command=proposal.command,
-        case=proposal.case,
-        caller=proposal.caller.as_json(),
-        started=stamp(now),
-        accounts=sorted({change.account for change in proposal.changes}),
-        regions=sorted({change.region for change in proposal.changes}),
-        # So that a plan of which a part was lost in a crash is noticed.
-        items=len(proposal.changes),
-        targets=proposal.targets,
-        targets_failed=proposal.targets_failed,
-        **proposal.header,
-    )
-    by_cell: dict[Cell, list[AnyChange]] = {}
-    for change in proposal.changes:
-        by_cell.setdefault(change.cell, []).append(change)
-    for cell, changes in by_cell.items():
-        journal.write(
-            "plan", account=cell.account, region=cell.region, changes=[each.as_record() for each in changes]
-        )
-    for failure in proposal.failures:
-        journal.write("failure", failure=failure.as_json())
-
-
-def write_decisions(journal: Journal, planned: Sequence[AnyChange], decided: Sequence[AnyChange]) -> None:
-    """What a resume found by reading: changes that it ``planned`` anew, and what became of those it ``decided``."""
-    for cell, changes in _by_cell(planned).items():
-        journal.write(
-            "plan", account=cell.account, region=cell.region, changes=[each.as_record() for each in changes]
-        )
-    for cell, changes in _by_cell(decided).items():
-        results = {
-            change.id: {
-                "outcome": str(change.outcome),
-                "error": change.error.as_json() if change.error else None,
-                "warnings": list(change.warnings),
-                **change.result(),
-                "request_id": None,
-            }
-            for change in changes
-        }
-        journal.write("outcome", account=cell.account, region=cell.region, results=results)
-
-
-def write_end(journal: Journal, report: Report, now: datetime) -> None:
-    """How a run ended."""
-    journal.write("end", finished=stamp(now), status=str(report.status), summary=report.summary)
-
-
-def _by_cell(changes: Sequence[AnyChange]) -> dict[Cell, list[AnyChange]]:
-    found: dict[Cell, list[AnyChange]] = {}
-    for change in changes:
-        found.setdefault(change.cell, []).append(change)
-    return found
-
-
-def stamp(moment: datetime) -> str:
-    """A UTC time as ISO 8601, to the second."""
-    return f"{moment:%Y-%m-%dT%H:%M:%SZ}"

@@ -12,7 +12,7 @@ from cado_ops.observe.instances import Found, ids_not_found, select_instances, s
 from cado_ops.observe.sweep import Seen
 from cado_ops.plan.change import TagChange
 from cado_ops.scope import Scope, Selection
-from cado_ops.workflow.change import Proposal
+from cado_ops.workflow.proposal import Proposal
 
 
 def read_instances(

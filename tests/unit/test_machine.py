@@ -16,8 +16,10 @@ from cado_ops.journal import Journal, read_run
 from cado_ops.model import SSM_TAG, Caller, Cell, ErrorInfo, Failure, Instance, Outcome, Status
 from cado_ops.plan.change import TagChange
 from cado_ops.plan.tagging import TagWish, plan_tag
-from cado_ops.workflow.change import Guards, Machine, Proposal, write_plan
+from cado_ops.workflow.change import Machine
 from cado_ops.workflow.interrupts import Interrupts
+from cado_ops.workflow.proposal import Guards, Proposal
+from cado_ops.workflow.records import write_plan
 
 CALLER = Caller("1" * 12, "arn:aws:sts::111111111111:assumed-role/ops/me")
 NOW = datetime(2026, 11, 23, 17, 45, 1, tzinfo=UTC)
