@@ -7,35 +7,29 @@ identity's credentials. A request without an identity is never signed at all.
 
 from __future__ import annotations
 
-import getpass
 import os
 import random
-import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import datetime
 from functools import partial
-from pathlib import Path
 from typing import Any
 
-import botocore.session
 from botocore import xform_name
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError, CredentialRetrievalError, InvalidRegionError
+from botocore.exceptions import BotoCoreError, ClientError, InvalidRegionError
 from botocore.parsers import ResponseParserError
-from botocore.utils import JSONFileCache
 
 from cado_ops import __version__
 from cado_ops.aws.credentials import CredentialStore, Identity, Roles
 from cado_ops.aws.endpoints import foreign_endpoint
-from cado_ops.aws.faults import EXPIRED_CODES, credential_problem, translate
-from cado_ops.aws.fields import FieldsParserFactory
+from cado_ops.aws.faults import EXPIRED_CODES, translate
 from cado_ops.aws.logs import redact_sdk_logs
 from cado_ops.aws.pace import Pace
 from cado_ops.aws.retry import DEFAULT_ATTEMPTS, Retry
-from cado_ops.aws.service_models import use_cut_models
+from cado_ops.aws.session import open_session
 from cado_ops.aws.throttling import Throttling
 from cado_ops.aws.tls import Trust
 from cado_ops.errors import AwsError, Kind, UsageError
@@ -138,31 +132,8 @@ class Connection:
         self._clients: dict[tuple[str, str], Any] = {}
         self._trust = Trust()
         redact_sdk_logs()
-        try:
-            core = botocore.session.Session(profile=profile)
-            # "AWS STS Regional endpoints", AWS SDKs and Tools reference guide: tokens of the global endpoint do not
-            # work in opt-in regions.
-            core.set_config_variable("sts_regional_endpoints", "regional")
-            if os.environ.get("AWS_REGION"):
-                # botocore knows AWS_DEFAULT_REGION alone; every other SDK and the AWS CLI put this one before it.
-                core.set_config_variable("region", os.environ["AWS_REGION"])
-            _prepare_assume_role(core)
-            use_cut_models(core)
-            core.register_component("response_parser_factory", FieldsParserFactory())
-            self._session = core
-            self.region: str | None = core.get_config_variable("region")
-            base = core.get_credentials()
-            if base is not None:
-                base.get_frozen_credentials()
-        except (BotoCoreError, ClientError) as error:
-            raise translate(error, "AssumeRole", profile=profile, account="your profile's role") from error
-        except (OSError, ValueError, RuntimeError) as error:
-            # A credential_process that is not there or prints no JSON, a session that has ended when it comes:
-            # botocore lets these through as they are.
-            problem = CredentialRetrievalError(provider="your profile", error_msg=str(error))
-            raise translate(problem, "AssumeRole", profile=profile, account=None) from error
-        if base is None:
-            raise _no_credentials(profile)
+        self._session, base = open_session(profile)
+        self.region: str | None = self._session.get_config_variable("region")
         self.home_region = home_region or self.region or region or FALLBACK_REGION
         self._config = Config(
             connect_timeout=CONNECT_SECONDS,
@@ -323,35 +294,3 @@ def _max_attempts(environ: Mapping[str, str]) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise UsageError(f"AWS_MAX_ATTEMPTS is {text!r}: it takes a whole number from 1")
     return int(text)
-
-
-def _no_credentials(profile: str | None) -> AwsError:
-    from botocore.exceptions import NoCredentialsError
-
-    problem = credential_problem(NoCredentialsError(), profile)
-    assert problem is not None
-    return problem
-
-
-def _prepare_assume_role(core: botocore.session.Session) -> None:
-    """Profiles with a role: share the AWS CLI's cache of sessions, and ask for an MFA code only at a terminal."""
-    resolver = core.get_component("credential_provider")
-    cache = JSONFileCache(str(Path("~/.aws/cli/cache").expanduser()))
-    for name in ("assume-role", "assume-role-with-web-identity"):
-        provider = resolver.get_provider(name)
-        provider.cache = cache
-    assume_role = resolver.get_provider("assume-role")
-
-    def prompt(question: str) -> str:
-        if not sys.stdin.isatty():
-            # getpass would fall back to reading stdin, which may hold instance ids.
-            raise AwsError(
-                "MfaNeeded",
-                "MFA is needed for your profile, and there is no terminal to ask for the code.",
-                hint="Get a session first, in a terminal: aws sts get-caller-identity"
-                + (f" --profile {core.profile}" if core.profile else ""),
-                kind=Kind.CREDENTIALS,
-            )
-        return getpass.getpass(question, stream=sys.stderr)
-
-    assume_role._prompter = prompt
