@@ -179,8 +179,9 @@ class Connection:
             if error.code not in EXPIRED_CODES or not self.credentials.expired(identity, credentials):
                 raise
             lost = error.answer_lost
-        credentials = self.credentials.get(identity)
         try:
+            # Where there are no new ones, it is open all the same what became of the first request.
+            credentials = self.credentials.get(identity)
             return self._send(service, region, action, parameters, credentials, account=identity, expects=expects)
         except AwsError as error:
             error.answer_lost = error.answer_lost or lost

@@ -9,7 +9,7 @@ from botocore import exceptions as boto
 from botocore.exceptions import BotoCoreError, ClientError
 from botocore.parsers import ResponseParserError
 
-from cado_ops.aws.retry import ANSWER_LOST, THROTTLING_CODES
+from cado_ops.aws.retry import ANSWER_LOST, CUT_SHORT_STATUS, THROTTLING_CODES, names_no_error
 from cado_ops.errors import AwsError, Kind
 from cado_ops.redaction import redacted
 
@@ -32,6 +32,7 @@ DENIED_CODES = frozenset(
 # "Troubleshoot access denied error messages", IAM User Guide.
 _ORG_DENY = re.compile(r"explicit deny in a (service|resource) control policy")
 
+_NETWORK = "Look at the network, HTTPS_PROXY, NO_PROXY and AWS_CA_BUNDLE; then run it again."
 # "AWS KMS permissions", KMS Developer Guide: actions on the account, in which no key policy has a part.
 _KEYLESS = frozenset({"ListAliases", "ListKeys", "ListRetirableGrants"})
 
@@ -64,7 +65,7 @@ def translate(
             redacted(str(error))[:500],
             kind=Kind.TRANSPORT,
             operation=action,
-            hint="Look at the network, HTTPS_PROXY, NO_PROXY and AWS_CA_BUNDLE; then run it again.",
+            hint=_NETWORK,
         )
     if isinstance(error, RuntimeError):
         # "Credentials were refreshed, but the refreshed credentials are still expired."
@@ -86,13 +87,20 @@ def _from_client_error(
     if status >= 500 and kind is Kind.OTHER:
         # The request may have taken effect all the same.
         kind = Kind.TRANSPORT
+    hint = _hint(action, code, kind, service=service, profile=profile, account=account)
+    lost = bool(getattr(error, ANSWER_LOST, False))
+    if names_no_error(error) and (status in CUT_SHORT_STATUS or lost):
+        # Then it says nothing of an attempt before it, either.
+        kind, hint = Kind.TRANSPORT, _NETWORK
+        said = redacted(str(body.get("Message") or ""))[:200]
+        message = f"the answer to {action}, HTTP status {status}, names no error of AWS's" + (said and f": {said}")
     return AwsError(
         code,
         message,
         kind=kind,
-        hint=_hint(action, code, kind, service=service, profile=profile, account=account),
+        hint=hint,
         operation=action,
-        answer_lost=bool(getattr(error, ANSWER_LOST, False)),
+        answer_lost=lost,
         request_id=error.response.get("ResponseMetadata", {}).get("RequestId"),
     )
 

@@ -73,6 +73,9 @@ TRANSIENT_CODES = frozenset(
     }
 )
 TRANSIENT_STATUS = frozenset({500, 502, 503, 504})
+# The status of the errors of AWS's JSON services, 412 that of a dry run's answer. Without a code, AWS said which
+# error it is, and it was lost on the way.
+CUT_SHORT_STATUS = frozenset({400, 412})
 
 # (action, code): what the general classes get wrong, or cannot know. An action of None means every action.
 RULES: dict[tuple[str | None, str], Again] = {
@@ -99,6 +102,8 @@ def classify(action: str, error: BaseException) -> Again:
         status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode")
         if code in TRANSIENT_CODES or status in TRANSIENT_STATUS or status == 429:
             return Again.TRANSIENT
+        if names_no_error(error) and status in CUT_SHORT_STATUS:
+            return Again.TRANSIENT
         return Again.NO
     transport = (
         ConnectionError,
@@ -108,6 +113,16 @@ def classify(action: str, error: BaseException) -> Again:
         ResponseStreamingError,
     )
     return Again.TRANSIENT if isinstance(error, transport) else Again.NO
+
+
+def names_no_error(error: ClientError) -> bool:
+    """Whether an error is none of AWS's: its text was lost or cut short, or is somebody's in between.
+
+    Every error of AWS has a code ("Common errors" in each API reference). Where a JSON service's has none, botocore
+    puts the HTTP status in its place.
+    """
+    code = str(error.response.get("Error", {}).get("Code") or "")
+    return not code or code.isdecimal()
 
 
 def _is_fault(error: ClientError) -> bool:

@@ -297,7 +297,7 @@ def _remark(change: TagChange, warnings: tuple[str, ...]) -> TagChange:
 def answer_is_open(error: AwsError) -> bool:
     """Whether an error leaves it open that the request took effect: no answer came, or one that tells nothing of an
     attempt before it that got none."""
-    tells_nothing = error.kind in (Kind.THROTTLED, Kind.CREDENTIALS)
+    tells_nothing = error.kind in (Kind.THROTTLED, Kind.CREDENTIALS) or error.operation == "AssumeRole"
     return error.kind is Kind.TRANSPORT or (error.answer_lost and tells_nothing)
 
 

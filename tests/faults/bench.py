@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import json
 import os
@@ -24,6 +25,7 @@ from cado_ops.aws.connection import Connection
 from cado_ops.cli.app import main
 from cado_ops.cli.world import World as Surroundings
 from cado_ops.sandbox import Sandbox, acme, world
+from cado_ops.sandbox import kms as sandbox_kms
 from cado_ops.sandbox.environment import OPERATOR_ACCESS_KEY
 from tests.faults.proxy import Proxy, Seen
 from tests.faults.schedule import Fault, Schedule
@@ -71,6 +73,19 @@ class Checkpoint:
     files: Mapping[str, bytes]
 
 
+class SeededIds:
+    """Stands in for `secrets`: grants get the same ids every time, for what goes wrong is told by what is asked."""
+
+    def __init__(self) -> None:
+        self.rng = random.Random(0)
+
+    def token_hex(self, size: int) -> str:
+        return self.rng.randbytes(size).hex()
+
+    def token_urlsafe(self, size: int) -> str:
+        return base64.urlsafe_b64encode(self.rng.randbytes(size)).decode().rstrip("=")
+
+
 @dataclass
 class Bench:
     """A sandbox, a proxy before it, and an environment that leads to the proxy."""
@@ -79,6 +94,7 @@ class Bench:
     proxy: Proxy
     folder: Path
     environ: Mapping[str, str]
+    ids: SeededIds
     waits: defaultdict[str, float] = field(default_factory=lambda: defaultdict(float))
     concurrency: int = 1
     virtual: bool = False
@@ -91,6 +107,7 @@ class Bench:
     def reset(self) -> None:
         """A fresh world, no journal, no lies."""
         self.sandbox.reset()
+        self.ids.rng.seed("before")
         self.proxy.load(Schedule())
         shutil.rmtree(self.runs, ignore_errors=True)
 
@@ -112,6 +129,8 @@ class Bench:
             for where, live in list(world._live_backends()):
                 if where[0] in ("ec2", "kms"):
                     live.__dict__ = world._thaw(ready.backends[where])
+        # None of those that are there already.
+        self.ids.rng.seed("after")
         self.runs.mkdir(mode=0o700)
         for name, content in ready.files.items():
             path = self.folder / name if name.endswith(".json") else self.runs / name
@@ -190,7 +209,9 @@ def bench() -> Iterator[Bench]:
             return call(self, identity, *more, **named)
 
         patch.setattr(Connection, "call", noted)
-        yield Bench(sandbox, proxy, folder, environ)
+        ids = SeededIds()
+        patch.setattr(sandbox_kms, "secrets", ids)
+        yield Bench(sandbox, proxy, folder, environ, ids)
 
 
 # ---------------------------------------------------------------------- the commands

@@ -28,8 +28,18 @@ def test_what_has_to_hold_holds(place: Bench, command: str, seed: int) -> None:
     assert run_trial(place, command, seed, calm).broken == []
 
 
-def test_the_same_seed_lies_the_same(place: Bench) -> None:
-    first, second = (run_trial(place, "tag-instances", 12).faults for _ in range(2))
+@pytest.mark.parametrize("seed", [1, 16])
+def test_an_error_that_was_cut_short_after_an_answer_that_was_lost(place: Bench, seed: int) -> None:
+    """KMS ended the grant, and its answer was lost; asked again, it knows no such grant, and half of that comes."""
+    lost = (Fault.RESET_AFTER, Fault.EMPTY, Fault.TRUNCATED)
+    trial = run_trial(place, "kms retire", seed, schedule=Schedule(seed=seed, answers=lost, share=1.0, longest=4))
+    assert trial.broken == []
+    assert trial.faults.keys() == set(lost)
+
+
+@pytest.mark.parametrize(("command", "seed"), [("tag-instances", 12), ("kms retire", 20)])
+def test_the_same_seed_lies_the_same(place: Bench, command: str, seed: int) -> None:
+    first, second = (run_trial(place, command, seed).faults for _ in range(2))
     assert first == second
     assert first
 

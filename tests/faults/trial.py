@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from tests.faults import promises
 from tests.faults.bench import Bench, Ran, schedule_of
-from tests.faults.schedule import Fault
+from tests.faults.schedule import Fault, Schedule
 from tests.faults.truth import Truth
 
 
@@ -28,12 +28,15 @@ def calm_run(bench: Bench, command: str, seed: int) -> Ran:
     return bench.run(*ready.argv)
 
 
-def run_trial(bench: Bench, command: str, seed: int, calm: Ran | None = None) -> Trial:
-    """One trial. ``calm`` is the command's run without faults, to be compared with where that is to be done."""
+def run_trial(
+    bench: Bench, command: str, seed: int, calm: Ran | None = None, schedule: Schedule | None = None
+) -> Trial:
+    """One trial, under the seed's ``schedule`` or another. ``calm`` is the command's run without faults, to be
+    compared with where that is to be done."""
     trial = Trial(command, seed)
     ready = bench.prepare(command, seed)
     bench.concurrency, bench.virtual = (8 if seed % 2 else 1), seed % 8 == 7
-    schedule = schedule_of(seed)
+    schedule = schedule or schedule_of(seed)
     before, known = Truth.now(), set(bench.journals())
     bench.proxy.load(schedule)
     trial.ran = ran = bench.run(*ready.argv, rng=seed)

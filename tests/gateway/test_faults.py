@@ -10,6 +10,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from botocore.parsers import ResponseParserError
 
 from cado_ops.aws.faults import credential_problem, kind_of, translate
+from cado_ops.aws.retry import ANSWER_LOST
 from cado_ops.errors import AwsError, Kind
 
 
@@ -216,6 +217,8 @@ def test_a_denial_points_at_the_key_policy_where_there_is_a_key(action: str, by_
         (client_error("InternalError", status=500), "InternalError"),
         (client_error("ServiceUnavailable", status=503), "ServiceUnavailable"),
         (client_error("502", status=502), "502"),
+        (client_error("400", status=400), "400"),
+        (client_error("412", status=412), "412"),
         (boto.ReadTimeoutError(endpoint_url="https://x"), "ReadTimeoutError"),
         (boto.ConnectTimeoutError(endpoint_url="https://x"), "ConnectTimeoutError"),
         (boto.EndpointConnectionError(endpoint_url="https://x"), "EndpointConnectionError"),
@@ -239,6 +242,14 @@ def test_a_plain_refusal_is_an_answer(code: str, status: int) -> None:
 
 def test_a_throttled_503_is_throttled() -> None:
     assert translated(client_error("RequestLimitExceeded", status=503)).kind is Kind.THROTTLED
+
+
+def test_a_refusal_by_somebody_else_says_nothing_of_an_attempt_whose_answer_was_lost() -> None:
+    error = client_error("404", status=404)
+    setattr(error, ANSWER_LOST, True)
+    problem = translated(error)
+    assert (problem.kind, problem.code, problem.answer_lost) == (Kind.TRANSPORT, "404", True)
+    assert "HTTP status 404, names no error of AWS's" in problem.message
 
 
 def test_an_answer_without_a_body() -> None:

@@ -16,7 +16,7 @@ from cado_ops.aws.kms import Kms
 from cado_ops.aws.pace import QUOTAS
 from cado_ops.errors import AwsError, Kind
 from cado_ops.model import Cell, Grant, Key
-from tests.gateway.fake_aws import Answer, Parts, Request, Wire
+from tests.gateway.fake_aws import Answer, Parts, Request, Wire, sts_error
 
 CELL = Cell("222222222222", "eu-west-1")
 KEY_ID = "1234abcd-12ab-34cd-56ef-1234567890ab"
@@ -513,6 +513,16 @@ class TestWriting:
             WRITES[action](kms)
         assert (caught.value.code, caught.value.answer_lost) == ("NotFoundException", lost)
 
+    @pytest.mark.parametrize("cut", ["", '{"__type": "NotFoundExc'])
+    def test_an_error_that_was_cut_short_is_asked_for_again(
+        self, wire: Wire, kms: Kms, action: str, cut: str
+    ) -> None:
+        wire.reply(action, ReadTimeoutError(endpoint_url="x"), answer(cut, 400), error("NotFoundException"))
+        with pytest.raises(AwsError) as caught:
+            WRITES[action](kms)
+        assert (caught.value.code, caught.value.answer_lost) == ("NotFoundException", True)
+        assert len(wire.of(action)) == 3
+
     def test_that_is_not_forgotten_when_the_session_is_renewed(self, wire: Wire, kms: Kms, action: str) -> None:
         wire.reply(
             action,
@@ -540,6 +550,22 @@ class TestWriting:
             WRITES[action](kms)
         assert caught.value.kind is Kind.TRANSPORT
         assert len(wire.of(action)) == 10
+
+
+@pytest.mark.usefixtures("own_keys")
+@pytest.mark.parametrize("code", ["Throttling", "AccessDenied"])
+def test_an_answer_that_was_lost_is_not_forgotten_where_the_session_cannot_be_renewed(
+    wire: Wire, parts: Parts, code: str
+) -> None:
+    kms = Kms(parts.connect())
+    wire.reply("GetKeyPolicy", answer({"Policy": "{}"}))
+    kms.key_policy(CELL, KEY_ID)  # with a session, which then ends
+    wire.reply("RetireGrant", error("KMSInternalException", status=500), error("ExpiredTokenException"))
+    wire.reply("AssumeRole", sts_error(code, "words"))
+    with pytest.raises(AwsError) as caught:
+        kms.retire_grant(CELL, KEY_ARN, GRANT_ID)
+    assert (caught.value.operation, caught.value.code) == ("AssumeRole", code)
+    assert caught.value.answer_lost
 
 
 def test_an_organisations_deny(wire: Wire, kms: Kms) -> None:

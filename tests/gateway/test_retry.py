@@ -53,6 +53,9 @@ def test_throttled(code: str, status: int) -> None:
         ("429", 429),
         ("SomethingNew", 500),
         ("ConcurrentTagAccess", 400),
+        ("400", 400),
+        ("", 400),
+        ("412", 412),
     ],
 )
 def test_transient(code: str, status: int) -> None:

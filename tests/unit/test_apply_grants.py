@@ -528,11 +528,14 @@ class TestLostAnswers:
         [ended] = run(there).apply([retire(our_grant())])
         assert ended.outcome is Outcome.UNKNOWN
 
-    @pytest.mark.parametrize("kind", [Kind.THROTTLED, Kind.CREDENTIALS])
-    def test_before_a_refusal_that_says_nothing_of_them(self, run: Any, kind: Kind) -> None:
-        """The first attempt made the grant and its answer was lost; all others were throttled."""
+    @pytest.mark.parametrize(
+        ("kind", "operation"),
+        [(Kind.THROTTLED, ""), (Kind.CREDENTIALS, ""), (Kind.DENIED, "AssumeRole"), (Kind.OTHER, "AssumeRole")],
+    )
+    def test_before_a_refusal_that_says_nothing_of_them(self, run: Any, kind: Kind, operation: str) -> None:
+        """The first attempt made the grant and its answer was lost; the others were throttled or had no session."""
         there = World(our_grant(1, "IR-43"))
-        error = AwsError("ThrottlingException", "Rate exceeded", kind=kind, answer_lost=True)
+        error = AwsError("ThrottlingException", "Rate exceeded", kind=kind, operation=operation, answer_lost=True)
         there.faults["CreateGrant"] = [taken(error)]
         there.faults["RetireGrant"] = [taken(error)]
         [ended, made] = run(there).apply([retire(our_grant(1, "IR-43")), *there.plan()])
