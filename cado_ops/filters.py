@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import re
-import shlex
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -17,6 +16,7 @@ from typing import Any
 from cado_ops.arns import plain, shown
 from cado_ops.errors import UsageError
 from cado_ops.findings import json_documents
+from cado_ops.shell import quote
 
 MAX_VALUES = 200  # of one filter: EC2's quota, refused here so that the line at fault can be named
 MAX_TAG_KEY = 128
@@ -153,7 +153,7 @@ def _from_shorthand(text: str, where: str) -> Filter:
             if _NEXT_KEY.match(text, position):
                 break
     if "Values" not in seen:
-        hint = f"For the tag Name: {shlex.quote(f'tag:Name={names[0]}')}"
+        hint = f"For the tag Name: {quote(f'tag:Name={names[0]}')}"
         raise UsageError(f"{where}: Name= without Values=", hint if names[0].isprintable() else None)
     if len(names) != 1:
         raise UsageError(f"{where}: one Name= is expected", "Expected: Name=tag:Env,Values=prod,staging")
@@ -211,7 +211,7 @@ def _check_name(name: str, where: str, rest: str) -> None:
     hint = "A tag is asked for as tag:KEY=VALUE, anything else by EC2's own name, such as instance-type=t3.*"
     tag = "tag:" + re.sub("^tag:", "", name.strip(), flags=re.IGNORECASE)
     if re.fullmatch(r"tag:[\w:./@+-]{1,128}", tag) and rest.isprintable() and len(rest) <= 100:
-        hint = f"For a tag: {shlex.quote(f'{tag}={rest}')}"
+        hint = f"For a tag: {quote(f'{tag}={rest}')}"
     raise UsageError(f"{where}: {shown(name)} is no filter's name", hint)
 
 

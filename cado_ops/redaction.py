@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import re
+import traceback
+
+from cado_ops.visible import sanitize
 
 MARK = "(redacted)"
 
@@ -34,3 +37,14 @@ def redacted(text: str) -> str:
     for form in _FORMS:
         text = form.sub(lambda match: match[1] + MARK, text)
     return text
+
+
+def trace(error: BaseException) -> str:
+    """A traceback without secrets. What an exception says is one line: it can pass for no other."""
+    lines: list[str] = []
+    for piece in traceback.TracebackException.from_exception(error).format():
+        # The frames, and what stands between two tracebacks, are Python's own words; all else is the exception's.
+        own = piece.startswith(("  File ", "Traceback ", "\n"))
+        told = redacted(piece.rstrip("\n"))
+        lines += map(sanitize, told.split("\n") if own else [told])
+    return "\n".join(lines) + "\n"

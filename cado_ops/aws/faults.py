@@ -12,6 +12,7 @@ from botocore.parsers import ResponseParserError
 from cado_ops.aws.retry import ANSWER_LOST, CUT_SHORT_STATUS, THROTTLING_CODES, names_no_error
 from cado_ops.errors import AwsError, Kind
 from cado_ops.redaction import redacted
+from cado_ops.shell import quote
 
 EXPIRED_CODES = frozenset({"ExpiredToken", "ExpiredTokenException", "RequestExpired"})
 BAD_CREDENTIAL_CODES = frozenset(
@@ -135,7 +136,7 @@ def _hint(
 
 
 def _mend(code: str, profile: str | None) -> str:
-    option = f" --profile {profile}" if profile else ""
+    option = f" --profile {quote(profile)}" if profile else ""
     if code in EXPIRED_CODES:
         return (
             f"The credentials have expired: renew them (aws sso login{option}, or new temporary keys), "
@@ -149,7 +150,7 @@ def _mend(code: str, profile: str | None) -> str:
 
 def credential_problem(error: BaseException, profile: str | None) -> AwsError | None:
     """The one clear line for each way in which credentials cannot be had; None if ``error`` is something else."""
-    option = f" --profile {profile}" if profile else ""
+    option = f" --profile {quote(profile)}" if profile else ""
 
     def problem(message: str, hint: str) -> AwsError:
         return AwsError(type(error).__name__, message, hint=hint, kind=Kind.CREDENTIALS)

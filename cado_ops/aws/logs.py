@@ -1,10 +1,11 @@
-"""The SDK's own debug log, for whoever turns it on: without the secrets that botocore writes into it."""
+"""The SDK's own debug log, for whoever turns it on: a line each, without the secrets that botocore writes."""
 
 from __future__ import annotations
 
 import logging
 
-from cado_ops.redaction import redacted
+from cado_ops.redaction import redacted, trace
+from cado_ops.visible import sanitize
 
 _FAMILIES = ("boto3", "botocore", "urllib3", "s3transfer")
 
@@ -13,9 +14,9 @@ class _Redacting(logging.Filter):
     """Rewrites each record; drops none."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        record.msg, record.args = redacted(record.getMessage()), ()
+        record.msg, record.args = sanitize(redacted(record.getMessage())), ()
         if record.exc_info:
-            record.exc_text = redacted(logging.Formatter().formatException(record.exc_info))
+            record.exc_text = trace(error).rstrip() if (error := record.exc_info[1]) else None
             record.exc_info = None
         return True
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 import secrets
-import shlex
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from cado_ops import shell
 from cado_ops.cli.audience import Terminal
 from cado_ops.cli.session import Session
 from cado_ops.journal import Journal, new_run_id
@@ -136,7 +136,7 @@ class _GrantCraft:
         role = session.connection.credentials.role_arn(change.account)
         profile = session.given.text("profile")
         who = [*(["--role-arn", role] if role else []), *_external_id(session)]
-        return shlex.join([*words, *who, *(["--profile", profile] if profile else [])])
+        return shell.join([*words, *who, *(["--profile", profile] if profile else [])])
 
 
 def _external_id(session: Session) -> list[str]:
@@ -160,6 +160,6 @@ def next_after(session: Session, report: Report) -> list[str]:
     named, source = session.given.merged("journal-dir")
     folder = ["--journal-dir", str(named)] if named is not None and source == "--journal-dir" else []
     if report.status is Status.INTERRUPTED:
-        return [shlex.join(["cado-ops", "runs", "resume", report.run_id, *folder])]
+        return [shell.join(["cado-ops", "runs", "resume", report.run_id, *folder])]
     done = report.summary["changed"] or report.summary["unknown"]
-    return [shlex.join(["cado-ops", "runs", "undo", report.run_id, *folder])] if done else []
+    return [shell.join(["cado-ops", "runs", "undo", report.run_id, *folder])] if done else []

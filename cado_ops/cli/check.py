@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import shlex
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import typer
 
+from cado_ops import shell
 from cado_ops.cli.changing import guards_of
 from cado_ops.cli.options import CHECK_OPTIONS, takes
 from cado_ops.cli.session import Session, run
@@ -135,7 +135,7 @@ class Checker:
         mendable = any(finding.mend for each in self.verdicts for finding in each.findings)
         if not mendable or session.given.flag("fix") or session.world.stdin_reader is not None:
             return []
-        return [shlex.join(["cado-ops", *session.world.argv, "--fix"])]
+        return [shell.join(["cado-ops", *session.world.argv, "--fix"])]
 
     def _reading(self) -> ReadinessReader:
         from cado_ops.observe.readiness import ReadinessReader

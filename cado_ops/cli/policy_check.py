@@ -19,6 +19,7 @@ from cado_ops.policy.lint import lint_role
 from cado_ops.policy.lint_file import lint_file
 from cado_ops.policy.lint_key import Key, account_told_by, lint_key_policy
 from cado_ops.policy.rules import Finding, Subject
+from cado_ops.shell import as_path
 
 if TYPE_CHECKING:
     from cado_ops.aws.iam import Iam
@@ -70,7 +71,9 @@ class _Checker:
         text = self.world.read_file(path, "FILE")
         where = "stdin" if path == "-" else path
         named = self.session.given.text("cado-role")
-        source = Source(None, where, () if path == "-" else (path, *(("--cado-role", named) if named else ())))
+        source = Source(
+            None, where, () if path == "-" else (as_path(path), *(("--cado-role", named) if named else ()))
+        )
         found = lint_file(
             text, where, self.platform, self._key_of_file, lambda file: cado_roles_of(self.session, file)
         )

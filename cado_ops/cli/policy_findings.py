@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from cado_ops import shell
 from cado_ops.cli.given import Given
 from cado_ops.cli.session import Session
 from cado_ops.model import Failure, Report, Status
@@ -90,7 +90,7 @@ def _fix(source: Source, finding: Finding, kms: str | None) -> str | None:
         Fix.NONE: lambda: None,
     }
     words = finding.command if finding.command is not None else made[finding.fix]()
-    return shlex.join(("cado-ops", *words)) if words else None
+    return shell.join(("cado-ops", *words)) if words else None
 
 
 def _show_kms(source: Source, kms: str | None) -> tuple[str, ...] | None:

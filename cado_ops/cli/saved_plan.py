@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shlex
 import stat
 from collections.abc import Mapping
 from datetime import datetime, timedelta
@@ -12,6 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
+from cado_ops import shell
 from cado_ops.cli.changing import carry_out, guards_of, header_of, next_after
 from cado_ops.cli.options import AGAIN_OPTIONS, takes
 from cado_ops.cli.session import Session, run
@@ -107,7 +107,7 @@ def _next(session: Session, proposal: Proposal, report: Report, guards: Guards) 
             again += ["--max-changes", str(planned)]
         if session.world.stdin_reader is not None:
             again.append("--yes")
-        return [shlex.join(again)]
+        return [shell.join(again)]
     return next_after(session, report)
 
 
@@ -158,7 +158,7 @@ def save_plan(session: Session, proposal: Proposal, guards: Guards, path: str, r
         ),
         items=[change.as_item() for change in proposal.changes],
         failures=list(proposal.failures),
-        notes=[shlex.join(["cado-ops", "apply", path])],
+        notes=[shell.join(["cado-ops", "apply", shell.as_path(path)])],
     )
 
 
@@ -169,7 +169,7 @@ def _read(plan: str, world: World) -> str:
         if status.st_uid not in (os.getuid(), 0):
             raise RefusedError(f"{plan} belongs to another user", "look at it, and apply a copy of your own")
         if status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
-            hint = f"look at it, then: chmod go-w {shlex.quote(plan)}"
+            hint = f"look at it, then: chmod go-w {shell.quote(shell.as_path(plan))}"
             raise RefusedError(f"others may write to {plan}", hint)
 
     return world.read_file(plan, "PLAN", check)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -14,13 +13,14 @@ from cado_ops.cli.world import World
 from cado_ops.errors import AwsError, CadoOpsError, Kind, RefusedError, UsageError
 from cado_ops.fanout import waiting
 from cado_ops.model import Caller, ErrorInfo, Failure, LeftOut, Report, Status
-from cado_ops.redaction import redacted
+from cado_ops.redaction import redacted, trace
 from cado_ops.render.machine import NdjsonStream
 from cado_ops.render.progress import Progress
 from cado_ops.render.query import check_query
 from cado_ops.render.report import write_report
-from cado_ops.render.text import count, cut, sanitize
+from cado_ops.render.text import count, cut
 from cado_ops.verdict.outcome import EXIT, USAGE_EXIT, summarise
+from cado_ops.visible import sanitize
 from cado_ops.workflow.interrupts import Interrupts
 
 if TYPE_CHECKING:
@@ -312,12 +312,12 @@ def run(command: str, flags: Mapping[str, Any], world: World, body: Callable[[Se
     except RefusedError as error:
         return session.ended_early(Status.REFUSED, "refused", ErrorInfo("Refused", error.message, error.hint))
     except CadoOpsError as error:
-        _trace(session)
+        _trace(session, error)
         code = error.code if isinstance(error, AwsError) else type(error).__name__
         stage = "credentials" if isinstance(error, AwsError) and error.kind is Kind.CREDENTIALS else command
         return session.ended_early(Status.ERROR, stage, ErrorInfo(code, error.message, error.hint))
     except Exception as error:  # noqa: BLE001  the boundary: nobody above could say it better
-        _trace(session)
+        _trace(session, error)
         info = ErrorInfo(
             "InternalError",
             f"this is a fault in cado-ops: {type(error).__name__}: {redacted(str(error))}",
@@ -352,7 +352,7 @@ def _identity(item: Mapping[str, Any]) -> tuple[Any, ...]:
     return (*(item.get(name) for name in names), *(item.get("serves") or ()))
 
 
-def _trace(session: Session) -> None:
+def _trace(session: Session, error: Exception) -> None:
     if session.given.flag("debug"):
         session.progress.close()
-        session.world.stderr.write(redacted(traceback.format_exc()))
+        session.world.stderr.write(trace(error))

@@ -11,7 +11,6 @@ from __future__ import annotations
 import difflib
 import os
 import re
-import shlex
 import stat
 import sys
 import tomllib
@@ -22,6 +21,7 @@ from typing import Any, Literal, NamedTuple
 
 from cado_ops.arns import plain, shown, split_commas
 from cado_ops.errors import UsageError
+from cado_ops.shell import as_path, quote
 
 ENV_PREFIX = "CADO_OPS_"
 CONFIG_ENV = "CADO_OPS_CONFIG"
@@ -227,7 +227,7 @@ def _check_file(status: os.stat_result, path: Path) -> None:
             "Name a file of your own with --config.",
         )
     if status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
-        hint = f"chmod go-w {shlex.quote(str(path))}" if where == str(path) else None
+        hint = f"chmod go-w {quote(as_path(str(path)))}" if where == str(path) else None
         raise UsageError(f"{where}: other users may write to it (mode {status.st_mode & 0o777:o})", hint)
 
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-import shlex
 from pathlib import Path
 
 from cado_ops.errors import LocalError, RefusedError
+from cado_ops.shell import as_path, quote
 
 _OTHERS_MAY_WRITE = 0o022
 _ROOT = 0
@@ -23,7 +23,7 @@ def make_private(folder: Path) -> None:
         raise LocalError(f"the journal folder {folder} belongs to another user", "choose one with --journal-dir")
     if status.st_mode & _OTHERS_MAY_WRITE:
         raise LocalError(
-            f"others may write to the journal folder {folder}", f"chmod 700 {shlex.quote(str(folder))}"
+            f"others may write to the journal folder {folder}", f"chmod 700 {quote(as_path(str(folder)))}"
         )
     if is_new:
         # Whatever the umask took away. One that was there before keeps its mode: it may be anybody's home.
@@ -45,5 +45,5 @@ def check_private(path: Path) -> None:
             )
         if status.st_mode & _OTHERS_MAY_WRITE:
             raise RefusedError(
-                f"others may write to {what} {each}", f"look at it, then: chmod {mode} {shlex.quote(str(each))}"
+                f"others may write to {what} {each}", f"look at it, then: chmod {mode} {quote(as_path(str(each)))}"
             )

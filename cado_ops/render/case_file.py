@@ -6,12 +6,12 @@ escaping could load and run nothing. Every text passes `page.text` on its way in
 
 from __future__ import annotations
 
-import shlex
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from cado_ops import shell
 from cado_ops.render.page import NOTHING, begin, code, error, lines, table, text
 from cado_ops.render.text import count, plain
 
@@ -229,7 +229,7 @@ def _verdict(run: CaseRun) -> str:
 
 
 def _command_line(argv: Any) -> str:
-    return shlex.join(["cado-ops", *map(str, argv)]) if isinstance(argv, list) else ""
+    return shell.join(["cado-ops", *map(str, argv)]) if isinstance(argv, list) else ""
 
 
 def _fields(value: Any) -> Fields:

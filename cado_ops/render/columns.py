@@ -12,6 +12,7 @@ from typing import Any
 
 from cado_ops.model import Failure
 from cado_ops.render.text import ago, plain
+from cado_ops.visible import sanitize
 
 Item = Mapping[str, Any]
 
@@ -35,7 +36,8 @@ class Column:
     ease: int = 32
 
     def text(self, item: Item) -> str:
-        return self.show(item) if self.show else plain(field(item, self.key))
+        # Once more of a part: what it begins with may be a mark that stood on a letter.
+        return sanitize(self.show(item)) if self.show else plain(field(item, self.key))
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,11 +251,17 @@ def layout(command: str, items: Sequence[Item]) -> Layout:
     return _LAYOUTS.get(command) or free_layout(items)
 
 
+def _own(key: str) -> Callable[[Item], str]:
+    """The key as it is: dots in it lead nowhere."""
+    return lambda item: plain(item.get(key))
+
+
 def free_layout(items: Iterable[Item]) -> Layout:
     """The layout of items that nobody described: their own keys."""
     keys = tuple(dict.fromkeys(str(key) for item in items for key in item))
     columns = tuple(
-        Column(key, key, least=0 if key in _CELL or key.endswith(("_id", "_arn")) else 8) for key in keys
+        Column(sanitize(key), key, least=0 if key in _CELL or key.endswith(("_id", "_arn")) else 8, show=_own(key))
+        for key in keys
     )
     return Layout(fields=keys, sort=(*_CELL, "instance_id"), columns=columns)
 

@@ -6,6 +6,8 @@ import re
 import shlex
 from collections.abc import Iterable, Sequence
 
+from cado_ops import shell
+
 _ID = re.compile("(?:i|vol)-[0-9a-f]+")
 # An id in words, with what is told of it alone: "vol-0123 (20 GiB): " at the beginning, a key's, a hybrid node's.
 _TOLD_FIRST = re.compile(r"^vol-[0-9a-f]+(?: \(\d+ GiB\))?: ")
@@ -43,6 +45,8 @@ def joined(lines: Iterable[str]) -> list[str]:
 
 
 def _parsed(line: str) -> tuple[tuple[str, ...], str, tuple[str, ...]] | None:
+    if "$'" in line:  # which shlex does not know
+        return None
     try:
         words = shlex.split(line)
     except ValueError:
@@ -62,8 +66,8 @@ def _lines(line: str, ids: Sequence[str]) -> list[str]:
     option = before[-1]
     pieces = [ids[start : start + _AT_ONCE] for start in range(0, len(ids), _AT_ONCE)]
     if not option.startswith("--") or option in _LISTS:
-        return [shlex.join((*before, *piece, *after)) for piece in pieces]
+        return [shell.join((*before, *piece, *after)) for piece in pieces]
     if before[0] == "cado-ops":
         named = [[word for each in piece for word in (option, each)] for piece in pieces]
-        return [shlex.join((*before[:-1], *piece, *after)) for piece in named]
-    return [f'for id in {shlex.join(ids)}; do {shlex.join(before)} "$id" {shlex.join(after)}; done']
+        return [shell.join((*before[:-1], *piece, *after)) for piece in named]
+    return [f'for id in {shell.join(ids)}; do {shell.join(before)} "$id" {shell.join(after)}; done']

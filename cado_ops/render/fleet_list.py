@@ -9,7 +9,8 @@ from typing import Any
 
 from cado_ops.model import Disks, Failure, Grant, Held, Standing
 from cado_ops.render.page import NOTHING, code, error, lines, table, text
-from cado_ops.render.text import count, sanitize
+from cado_ops.render.text import count
+from cado_ops.visible import sanitize
 
 
 @dataclass(frozen=True)
@@ -45,20 +46,25 @@ def tools(listed: Sequence[FleetCell]) -> str:
     )
 
 
-def fleet_list(cell: FleetCell, place: str, failures: Iterable[Failure], *, is_open: bool) -> Iterator[str]:
-    """The list of one account and region. ``place`` names it; ``failures`` are of its parts."""
+def fleet_list(
+    cell: FleetCell, place: tuple[str, str], failures: Iterable[Failure], *, is_open: bool
+) -> Iterator[str]:
+    """The list of one account and region. ``place`` names account and region; ``failures`` are of its parts."""
     yield f'<details class="list" id="{cell.anchor}"{" open" if is_open else ""}>\n'
-    yield f"<summary><h3>{text(place)}</h3> <span>{text(_in_words(cell.item))}</span></summary>\n"
+    # Each part by itself: a name written from right to left would take the region with it.
+    where = f"{text(place[0])}, {text(place[1])}"
+    named = ", ".join(place)
+    yield f"<summary><h3>{where}</h3> <span>{text(_in_words(cell.item))}</span></summary>\n"
     for failure in failures:
         yield f'<div class="note bad">Not read, {text(failure.stage)}: {error(failure.error.as_json())}</div>\n'
     if cell.standings:
         yield from table(
-            f"Instances of {place}", _OF_INSTANCES, map(_row, cell.standings), kind="sorts searched instances",
+            f"Instances of {named}", _OF_INSTANCES, map(_row, cell.standings), kind="sorts searched instances",
             marks=map(_marks, cell.standings),
         )  # fmt: skip
     if cell.grants:
         yield from table(
-            f"Grants of {place} that this program made", _OF_GRANTS, map(_grant, cell.grants),
+            f"Grants of {named} that this program made", _OF_GRANTS, map(_grant, cell.grants),
             kind="sorts searched grants", marks=("due" if held.past else "" for _, held in cell.grants),
         )  # fmt: skip
     yield "</details>\n"

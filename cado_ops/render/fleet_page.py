@@ -144,7 +144,7 @@ def _lists(fleet: Fleet) -> Iterator[str]:
     for cell in listed:
         account, region = plain(cell.item["account"]), plain(cell.item["region"])
         mine = [each for each in fleet.failures if each.account == account and each.region in (None, region)]
-        place = f"{fleet.name_of(account)}, {region}"
+        place = (fleet.name_of(account), region)
         yield from fleet_list(cell, place, mine, is_open=instances <= OPEN_AT_FIRST)
     yield "</section>\n"
 

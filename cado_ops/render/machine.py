@@ -12,11 +12,13 @@ from typing import Any, TextIO
 
 from cado_ops.model import Failure, Report
 from cado_ops.render.columns import field, layout, sorted_failures, sorted_items
-from cado_ops.render.text import escape_json, sanitize, speaks_unicode, write
+from cado_ops.render.text import speaks_unicode, write
+from cado_ops.visible import escape_json, sanitize
 
-# What a spreadsheet takes for a formula (the wide forms too), at the start of a cell, whatever blanks stand
-# before it; also after a semicolon, where half of Europe's spreadsheets begin a new cell.
-_FORMULA = re.compile("(^|;)(?=[\\s\x00-\x20\ufeff\u200b]*[=+\\-@\t\r＝＋－＠])")
+# What a spreadsheet takes for a formula (the wide and the small forms too), at the start of a cell, whatever blanks
+# and quotes stand before it; also after a semicolon, where half of Europe's spreadsheets begin a new cell: there a
+# quote that csv doubled is an empty text, and the formula follows.
+_FORMULA = re.compile("(^|;)(?=[\\s\x00-\x20\ufeff\u200b\"']*[=+\\-@\t\r＝＋－＠﹦﹢﹣﹫−])")
 
 _LINES_A_WRITE = 500
 

@@ -12,7 +12,8 @@ from html import escape
 from itertools import chain, repeat
 from typing import Any
 
-from cado_ops.render.text import plain, sanitize
+from cado_ops.render.text import plain
+from cado_ops.visible import sanitize
 
 NOTHING = '<span class="nothing">–</span>'
 
@@ -70,7 +71,7 @@ def text(value: Any) -> str:
 
 def code(value: Any) -> str:
     """The same for what has to be read to the letter: blanks count."""
-    return f"<code>{escape(shown)}</code>" if (shown := sanitize(str(value or ""))) else NOTHING
+    return f'<code dir="ltr">{escape(shown)}</code>' if (shown := sanitize(str(value or ""))) else NOTHING
 
 
 def _hash(source: str) -> str:

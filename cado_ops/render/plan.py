@@ -10,7 +10,8 @@ from typing import Any, TextIO
 
 from cado_ops.render.columns import layout, sorted_items, timed
 from cado_ops.render.grouping import is_long
-from cado_ops.render.text import count, cut, plain, sanitize
+from cado_ops.render.text import count, cut, plain
+from cado_ops.visible import sanitize
 
 _ACCOUNTS = 10  # accounts that are named
 

@@ -7,7 +7,8 @@ from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, TextIO
 
-from cado_ops.render.text import is_terminal, sanitize, write
+from cado_ops.render.text import is_terminal, write
+from cado_ops.visible import sanitize
 
 if TYPE_CHECKING:
     import rich.progress

@@ -10,7 +10,7 @@ from jmespath.exceptions import JMESPathError, ParseError
 from jmespath.functions import Functions
 
 from cado_ops.errors import UsageError
-from cado_ops.render.text import sanitize
+from cado_ops.visible import sanitize
 
 _HINT = "--query takes a JMESPath expression over the whole output, such as items[].instance_id"
 

@@ -9,7 +9,8 @@ from cado_ops.render.columns import Item
 from cado_ops.render.grouping import LISTED, failure_groups, remark_groups
 from cado_ops.render.screen import Screen
 from cado_ops.render.table import STYLES
-from cado_ops.render.text import count, cut, plain, sanitize
+from cado_ops.render.text import count, cut, plain
+from cado_ops.visible import sanitize
 
 _OUTCOMES = ("changed", "unchanged", "skipped", "allowed", "denied", "drifted", "failed", "unknown")
 _ELSEWHERE = ("targets", "targets_failed", "targets_left_out", "selected", "planned")
@@ -52,7 +53,7 @@ def _places(items: Sequence[Item]) -> Iterator[str]:
 def _name(item: Item) -> str:
     for key in ("instance_id", "grant_id", "key_arn"):
         if item.get(key):
-            return plain(item[key]).rpartition("/")[2]
+            return sanitize(plain(item[key]).rpartition("/")[2])
     return " ".join(filter(None, (plain(item.get("source")), plain(item.get("statement")))))
 
 

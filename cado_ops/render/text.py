@@ -1,37 +1,15 @@
-"""Foreign text made harmless, and streams that may be no terminal and may not speak UTF-8."""
+"""Values as text for people, and streams that may be no terminal and may not speak UTF-8."""
 
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any, TextIO
 
-# Control characters (C0, DEL, C1: escape sequences begin with one), line and paragraph separators,
-# bidirectional controls, the byte order mark, lone surrogates: what moves the cursor or breaks a stream.
-_HIGH = "\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff\ud800-\udfff"
-_UNSAFE = re.compile(f"[\x00-\x1f{_HIGH}]")
-_UNSAFE_IN_JSON = re.compile(f"[{_HIGH}]")  # json itself escapes the rest, and its own line ends must stay
-_NAMED = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
+from cado_ops.visible import sanitize
+
 _PLAIN = str.maketrans({"─": "-", "…": "~", "→": ">", "·": "|"})
-
-
-def sanitize(text: str) -> str:
-    """``text`` on one line: what could break a table, a log or a terminal is made visible (``\\x1b``)."""
-    return _UNSAFE.sub(_visible, text)
-
-
-def _visible(match: re.Match[str]) -> str:
-    char = match.group()
-    return _NAMED.get(char) or (f"\\x{ord(char):02x}" if ord(char) < 0x100 else f"\\u{ord(char):04x}")
-
-
-def escape_json(document: str) -> str:
-    """A JSON document with the characters escaped that json leaves as they are; it means the same."""
-    if document.isascii() and "\x7f" not in document:
-        return document  # as nearly all are; known without reading it
-    return _UNSAFE_IN_JSON.sub(lambda match: f"\\u{ord(match.group()):04x}", document)
 
 
 def plain(value: Any) -> str:

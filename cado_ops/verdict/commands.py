@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+
+from cado_ops import shell
 
 
 def command(*words: str, **options: str | None) -> str:
     """A command line of this program; an option that is None is not there."""
     given = [word for name, value in options.items() if value for word in (f"--{name.replace('_', '-')}", value)]
-    return shlex.join(("cado-ops", *words, *given))
+    return shell.join(("cado-ops", *words, *given))
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,7 @@ class Asker:
         """A command of the AWS CLI. It assumes no role: whoever pastes it has to be in that account."""
         profile = ("--profile", self.profile) if self.profile and account == self.own_account else ()
         endpoint = ("--endpoint-url", self.endpoint_url) if self.endpoint_url else ()
-        return shlex.join(("aws", *words, "--region", region, *profile, *endpoint))
+        return shell.join(("aws", *words, "--region", region, *profile, *endpoint))
 
     def show_operator(self, account: str) -> str:
         """What shows the policy that the operator role of an account needs for a check."""

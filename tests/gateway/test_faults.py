@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import Any
 
 import pytest
@@ -89,6 +90,12 @@ def test_a_session_of_aws_login_that_has_ended(name: str) -> None:
     problem = translated(error(error_msg="x"), profile="prod")
     assert problem.kind is Kind.CREDENTIALS
     assert "aws login --profile prod" in (problem.hint or "")
+
+
+def test_a_profile_with_a_blank_in_its_name_can_be_pasted() -> None:
+    problem = credential_problem(boto.UnauthorizedSSOTokenError(), "my prod; id")
+    assert problem is not None
+    assert shlex.split(problem.hint or "") == ["aws", "sso", "login", "--profile", "my prod; id"]
 
 
 def test_other_errors_are_no_credential_problem() -> None:

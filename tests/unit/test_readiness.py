@@ -548,6 +548,12 @@ class TestFixes:
         for check, there in (("tag", instance({})), ("auto-scaling", instance(**given))):
             assert "--endpoint-url http://localhost:1" in (self.fix(check, asker, instance=there).fix or "")
 
+    def test_a_group_whose_name_begins_with_a_dash_is_no_option_of_the_aws_cli(self) -> None:
+        there = instance(detail={"auto_scaling_group": "--debug"})
+        words = shlex.split(self.fix("auto-scaling", instance=there).fix or "")
+        assert "--auto-scaling-group-name=--debug" in words
+        assert "--debug" not in words
+
     def test_a_role_by_arn_goes_before_its_name(self) -> None:
         asker = replace(ASKER, role_arns={A: OPS, B: "other"}, expires="72h")
         fix = self.fix("tag", asker, instance=instance({})).fix or ""

@@ -93,9 +93,9 @@ def test_blanks_nothing_and_what_stays_can_be_told_apart() -> None:
     before = {"CadoResponseSSMEnabled": "True ", "cado-ops:case/A": "", "cado-ops:case/B": "-"}
     after = {"CadoResponseSSMEnabled": "True", "cado-ops:case/A": None, "cado-ops:case/B": "-"}
     shown = page(case_run(items=[item(tags_before=before, tags_after=after)]))
-    assert "<code>True </code> → <code>True</code>" in shown.html
-    assert "<code>cado-ops:case/A</code>: <em>empty</em> → <em>none</em>" in shown.html
-    assert "<code>cado-ops:case/B</code>: <code>-</code> (stays)" in shown.html
+    assert '<code dir="ltr">True </code> → <code dir="ltr">True</code>' in shown.html
+    assert '<code dir="ltr">cado-ops:case/A</code>: <em>empty</em> → <em>none</em>' in shown.html
+    assert '<code dir="ltr">cado-ops:case/B</code>: <code dir="ltr">-</code> (stays)' in shown.html
     assert re.search(r"code \{[^}]*white-space: pre-wrap", shown.html)
 
 

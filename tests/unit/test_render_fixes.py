@@ -58,6 +58,11 @@ KEPT = """--block-device-mappings '[{"DeviceName":"/dev/xvda"}]' --region eu-wes
         (["cado-ops x i-0a i-0b", "cado-ops x i-0a i-0c"], ["cado-ops x i-0a i-0b", "cado-ops x i-0a i-0c"]),
         (["aws kms enable-key", "aws kms enable-key"], ["aws kms enable-key"]),
         (["it's i-0a", "it's i-0b"], ["it's i-0a", "it's i-0b"]),
+        (
+            # Quotes that only a shell understands stay as they are.
+            [f"aws ec2 x --resources {each} --tags $'a\\012b'" for each in ("i-0a", "i-0b")],
+            [f"aws ec2 x --resources {each} --tags $'a\\012b'" for each in ("i-0a", "i-0b")],
+        ),
     ],
 )  # fmt: skip
 def test_joined(lines: list[str], together: list[str]) -> None:

@@ -18,7 +18,7 @@ from cado_ops.model import Caller, ErrorInfo, Failure, Report, Status
 from cado_ops.render.machine import NdjsonStream, sorted_envelope
 from cado_ops.render.query import check_query
 from cado_ops.render.report import write_report
-from cado_ops.render.text import sanitize
+from cado_ops.visible import sanitize
 
 HOSTILE = "a\x1b[31m\n\r\t\x00\x9b\u202e\u2028\ud800=日本"
 

@@ -7,9 +7,9 @@ because of it. A grant is for the Cado role; one of another account has to pass 
 from __future__ import annotations
 
 import re
-import shlex
 from dataclasses import dataclass
 
+from cado_ops import shell
 from cado_ops.arns import ACCOUNT_ID, PARTITION, parse_disk, parse_instance, parse_key, parse_region
 from cado_ops.errors import UsageError
 from cado_ops.model import InstanceRef, Kind, ResourceRef
@@ -120,4 +120,4 @@ def decode_command(message: str, in_region: str | None) -> str:
     where = ("--region", in_region) if region(in_region) else ()
     words = ("aws", "sts", "decode-authorization-message", *where, "--query", "DecodedMessage", "--output", "text")
     # With =, because a message may begin with a dash.
-    return shlex.join((*words, f"--encoded-message={message}"))
+    return shell.join((*words, f"--encoded-message={message}"))

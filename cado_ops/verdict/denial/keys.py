@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import shlex
-
 from cado_ops.scope import DEFAULT_CADO_ROLE
+from cado_ops.shell import quote
 from cado_ops.verdict.denial import fixes
 from cado_ops.verdict.denial.known_acquisition import GRANT
 from cado_ops.verdict.denial.model import Told
@@ -50,7 +49,7 @@ def grant_for(told: Told, case: str | None) -> tuple[str | None, str]:
         return _across(told, command, caller)
     name = role_of(told.principal) if is_cado_role(told.principal) else None
     if name is not None and name != DEFAULT_CADO_ROLE:
-        return f"{command} --cado-role {shlex.quote(name)}", ""
+        return f"{command} --cado-role {quote(name)}", ""
     if name is None and caller is not None:
         # A grant to the Cado role would let another one in, and mend nothing for this caller.
         return None, f" The caller is no Cado role: if the Cado role was meant to use the key, {command}"
@@ -69,7 +68,7 @@ def _across(told: Told, command: str, caller: fixes.Arn) -> tuple[str | None, st
         )
     role = f"arn:{caller.partition}:iam::{caller.account}:role/{role_of(told.principal)}"
     # Whoever pastes it is asked before anything is granted, and a grantee out of scope is refused.
-    return f"{command} --grantee {shlex.quote(role)}", remark + " If the role has a path, put it into --grantee."
+    return f"{command} --grantee {quote(role)}", remark + " If the role has a path, put it into --grantee."
 
 
 def by_grant(told: Told, name: str, case: str | None) -> Meaning:

@@ -18,7 +18,8 @@ def evidence_findings(facts: InstanceFacts, asker: Asker) -> Iterator[Finding]:
     if detail.auto_scaling_group:
         group = detail.auto_scaling_group
         fix = asker.aws(
-            "autoscaling", "set-instance-protection", "--auto-scaling-group-name", group, "--instance-ids",
+            # With =, because a group's name may begin with a dash.
+            "autoscaling", "set-instance-protection", f"--auto-scaling-group-name={group}", "--instance-ids",
             there.instance_id, "--protected-from-scale-in", **place,
         )  # fmt: skip
         yield Finding("auto-scaling", Status.WARN, f"the auto scaling group {group} may end it at any time", fix)
