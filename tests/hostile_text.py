@@ -39,6 +39,7 @@ HOSTILE = {
     "blanks": "a\xa0b\u2003c\u3000d\u202fe\u205ff\u1680g",
     "annotations": "a\ufff9b\ufffac\ufffb",
     "private": "a\ue000b\U000f0000c",
+    "a mark of ours": "\ue000Nope\ue001",
     "no character": "a\ufdd0b\U0001fffec",
     "half a character": "a\ud800b\udfffc",
     "family": "\U0001f468\u200d\U0001f469\u200d\U0001f467\u200d\U0001f466",

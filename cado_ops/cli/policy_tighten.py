@@ -34,6 +34,7 @@ from cado_ops.policy.source import PolicyFile, merged, read_policy_file
 from cado_ops.policy.template import Found
 from cado_ops.policy.tighten import Tightened
 from cado_ops.policy.tighten import tighten as tightened
+from cado_ops.visible import escape_json
 
 File = Annotated[str | None, typer.Argument(metavar="[FILE]", help="JSON or YAML; - is stdin.", show_default=False)]
 
@@ -75,7 +76,11 @@ def tighten(ctx: typer.Context, file: File = None, *, flags: dict[str, Any]) -> 
             each.path: tightened(each.document, replace(wish, beside=_beside(each, meant, roles))) for each in meant
         }
         text = source.with_statements({path: result.items for path, result in results.items()})
-        made = text if form is None else _rendered(form, source, results)
+        if form is not None:
+            made = _rendered(form, source, results)
+        else:
+            # Of what came in YAML the comments are part, and no character of it can be written otherwise.
+            made = escape_json(text) if source.form == "json" else text
         if flags["out"] is None:
             write_out(world.stdout, made.encode())
         else:
@@ -183,7 +188,7 @@ def _tell(session: Session, source: PolicyFile, text: str, results: Mapping[Any,
     before = source.text
     if source.form == "json" and text != before:
         # As it is written anew: a difference in blanks alone would bury the others.
-        before = json.dumps(source.data, indent=2, ensure_ascii=False) + "\n"
+        before = escape_json(json.dumps(source.data, indent=2, ensure_ascii=False)) + "\n"
     for line in difflib.unified_diff(
         before.splitlines(), text.splitlines(), source.where, "tightened", lineterm=""
     ):

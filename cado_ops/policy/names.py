@@ -11,9 +11,10 @@ from dataclasses import dataclass
 
 from cado_ops.arns import ACCOUNT_ID
 
-# Private-use characters: no ARN and no name that AWS takes has them.
+# Private-use characters: no ARN and no name that AWS takes has them. A file may, around any word: only ours count.
 _OPEN, _CLOSE = "\ue000", "\ue001"
-TOKEN = re.compile(f"{_OPEN}([A-Za-z]+){_CLOSE}")
+_KNOWN = ("Partition", "AccountId", "CadoRoleName", "OperatorRoleName", "ExternalId", "TrustedPrincipal")
+TOKEN = re.compile(f"{_OPEN}({'|'.join(_KNOWN)}){_CLOSE}")
 
 # An identity policy can name its own account without knowing it ("IAM policy elements: Variables and tags").
 OWN_ACCOUNT = "${aws:PrincipalAccount}"

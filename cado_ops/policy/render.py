@@ -15,6 +15,7 @@ from typing import Any
 
 from cado_ops.policy.document import Document
 from cado_ops.policy.names import TOKEN
+from cado_ops.visible import escape, escape_json, is_seen
 
 FORMATS = ("json", "cloudformation", "terraform")
 
@@ -44,8 +45,12 @@ class Rendering:
     path: str = "/"
 
 
+def _json(data: Any) -> str:
+    return escape_json(json.dumps(data, indent=2, ensure_ascii=False)) + "\n"
+
+
 def as_json(document: Document) -> str:
-    return json.dumps(document.as_json(), indent=2, ensure_ascii=False) + "\n"
+    return _json(document.as_json())
 
 
 # CloudFormation
@@ -68,7 +73,7 @@ def as_cloudformation(rendering: Rendering) -> str:
     """A template, or the document with CloudFormation's functions where it goes into a resource that is there."""
     document = _substituted(rendering.document.as_json())
     if rendering.kind is Kind.KEY:
-        return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
+        return _json(document)
     title = rendering.name.title().replace("-", "")
     description = f"cado-ops policy show {rendering.name}"
     match rendering.kind:
@@ -102,7 +107,7 @@ def as_cloudformation(rendering: Rendering) -> str:
     if used:
         template["Parameters"] = {name: _parameter(name, rendering.defaults) for name in used}
     template["Resources"] = {title: resource}
-    return json.dumps(template, indent=2, ensure_ascii=False) + "\n"
+    return _json(template)
 
 
 def _parameter(name: str, defaults: Mapping[str, str]) -> dict[str, str]:
@@ -211,12 +216,19 @@ def _hcl(data: Any, depth: int) -> str:
     return json.dumps(data)
 
 
+_ESCAPED = re.compile(r"\\.")
+_NOT_OF_HCL = {r"\b": r"\u0008", r"\f": r"\u000c"}
+
+
 def _quoted(text: str) -> str:
     """A string of HCL ("Strings and Templates"): ``$${`` and ``%%{`` are literal, tokens are references."""
     escaped = json.dumps(text, ensure_ascii=False).replace("${", "$${").replace("%{", "%%{")
+    escaped = _ESCAPED.sub(lambda each: _NOT_OF_HCL.get(each[0], each[0]), escaped)
 
     def reference(match: re.Match[str]) -> str:
         token = match[1]
         return f"${{{_DATA[token][1]}}}" if token in _DATA else f"${{var.{_VARIABLES[token]}}}"
 
-    return TOKEN.sub(reference, escaped)
+    referring = TOKEN.sub(reference, escaped)
+    # Not by halves, as in JSON: HCL has an escape of eight digits.
+    return "".join(char if is_seen(char) else escape(char, short=False) for char in referring)

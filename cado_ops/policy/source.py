@@ -17,6 +17,7 @@ from cado_ops.policy.holders import Holder, holders
 from cado_ops.policy.json_text import Path, Position, parse_json
 from cado_ops.policy.partitions import Partitions, of_the_deployment, partitions_of
 from cado_ops.policy.template import POLICIES, PRINCIPALS, Found, policies_in
+from cado_ops.visible import escape_json
 
 if TYPE_CHECKING:
     from cado_ops.policy.yaml_text import ParsedYaml
@@ -79,7 +80,7 @@ class PolicyFile:
                 parsed = parse_yaml(text, self.where)
         if not edited:
             return text
-        return text if parsed is not None else json.dumps(data, indent=2, ensure_ascii=False) + "\n"
+        return text if parsed is not None else escape_json(json.dumps(data, indent=2, ensure_ascii=False)) + "\n"
 
 
 def read_policy_file(text: str, where: str, faults: list[Fault] | None = None) -> PolicyFile:

@@ -145,12 +145,12 @@ def raised(text: str) -> Exception:
         return error
 
 
-@pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
-def test_a_traceback_has_no_more_lines_for_what_an_error_says(text: str) -> None:
-    shown, usual = trace(raised(text)), trace(raised("no"))
-    assert shown.count("\n") == usual.count("\n")
-    assert raw(shown) == []
-    assert "RuntimeError: " in shown
+def test_a_traceback_has_no_more_lines_for_what_an_error_says() -> None:
+    usual = trace(raised("no")).count("\n")
+    for kind, text in HOSTILE.items():
+        shown = trace(raised(text))
+        assert (raw(shown), shown.count("\n")) == ([], usual), kind
+        assert "RuntimeError: " in shown
 
 
 @pytest.mark.parametrize(
