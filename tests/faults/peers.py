@@ -90,7 +90,6 @@ SCHEDULES: dict[str, Schedule] = {
     "500, 502, 503": Schedule(seed=4, answers=(Fault.SERVER_ERROR,), share=1.0, longest=2),
     "body cut short": Schedule(seed=5, answers=(Fault.TRUNCATED,), share=1.0, longest=1),
     "a web page": Schedule(seed=6, answers=(Fault.WRONG_TYPE,), share=1.0, longest=1),
-    "a page missing": Schedule(seed=8, pages=2, page_faults=(Fault.PAGE_MISSING,)),
     "throttled": Schedule(seed=9, bucket=(1, 0.5)),
 }
 
