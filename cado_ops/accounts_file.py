@@ -31,6 +31,8 @@ _ARNS = (
     re.compile(rf"arn:{PARTITION}:account::({ACCOUNT_ID}):account"),
     re.compile(rf"arn:{PARTITION}:organizations::{ACCOUNT_ID}:account/o-[a-z0-9]{{10,32}}/({ACCOUNT_ID})"),
 )
+# No blanks before it in the pattern: of a line of a million blanks each would be a beginning.
+_COMMENT = re.compile(r"(?<=\s)#.*")
 
 
 def parse_accounts(text: str, where: str) -> list[Account]:
@@ -74,7 +76,7 @@ def _trimmed(cells: list[str]) -> list[str]:
 def _from_list(lines: list[str], where: str) -> Iterator[tuple[int, Account]]:
     for number, line in enumerate(lines, 1):
         if not _is_left_out(line):
-            entry = re.sub(r"\s+#.*", "", line).strip()
+            entry = _COMMENT.sub("", line).strip()
             yield number, Account(_account_of(entry, f"{where}:{number}"))
 
 

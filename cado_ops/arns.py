@@ -90,7 +90,10 @@ class RoleName:
 def shown(value: object, limit: int = 60) -> str:
     """A value as it may stand in a message: shortened, quoted, control characters escaped."""
     if not isinstance(value, str):
-        value = repr(value)
+        try:
+            value = repr(value)
+        except (ValueError, RecursionError):  # a number of thousands of digits; lists in lists
+            return f"{type(value).__name__} that is too long to be shown"
         return value if len(value) <= limit else value[: limit - 1] + "…"
     return repr(value if len(value) <= limit else value[: limit - 1] + "…")
 

@@ -11,6 +11,7 @@ import json
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 from cado_ops.arns import plain, shown
@@ -96,9 +97,11 @@ def _content(path: str, read_file: Callable[[str], str], where: str) -> str:
 
 
 def _from_json(text: str, where: str) -> list[Filter]:
-    documents = list(json_documents(text, where))
+    # No more than two: a file of a million would fill the memory before it is refused.
+    documents = list(islice(json_documents(text, where), 2))
     if len(documents) != 1:
-        raise UsageError(f"{where}: one JSON document is expected, and {len(documents)} are there")
+        there = "none is there" if not documents else "several are there"
+        raise UsageError(f"{where}: one JSON document is expected, and {there}")
     content = documents[0][1]
     entries = content if isinstance(content, list) else [content]
     if not entries:

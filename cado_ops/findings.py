@@ -206,16 +206,28 @@ def _ref(instance: Any, account: Any, region: Any, where: str) -> InstanceRef:
 
 def _without_repeats(refs: Iterable[InstanceRef]) -> list[InstanceRef]:
     """Each instance once; a reference that knows less than another one of the same id is a repeat of it."""
-    by_id: dict[str, list[InstanceRef]] = {}
+    by_id: dict[str, dict[tuple[str | None, str | None], InstanceRef]] = {}
     for ref in refs:
-        known = by_id.setdefault(ref.instance_id, [])
-        if not any(_covers(other, ref) for other in known):
-            known[:] = [*(other for other in known if not _covers(ref, other)), ref]
-    return [ref for known in by_id.values() for ref in known]
+        by_id.setdefault(ref.instance_id, {}).setdefault((ref.account, ref.region), ref)
+    return [ref for known in by_id.values() for ref in _most_telling(known)]
 
 
-def _covers(more: InstanceRef, less: InstanceRef) -> bool:
-    return less.account in (None, more.account) and less.region in (None, more.region)
+def _most_telling(known: dict[tuple[str | None, str | None], InstanceRef]) -> Iterator[InstanceRef]:
+    """Those that no other one covers. By sets: a file may name one instance a hundred thousand times."""
+    accounts = {account for account, region in known if region is not None}
+    regions = {region for account, region in known if account is not None}
+    for (account, region), ref in known.items():
+        match account, region:
+            case None, None:
+                covered = len(known) > 1
+            case _, None:
+                covered = account in accounts
+            case None, _:
+                covered = region in regions
+            case _:
+                covered = False
+        if not covered:
+            yield ref
 
 
 def _get(node: dict[str, Any], name: str) -> Any:

@@ -125,4 +125,10 @@ def invoke(arguments: Sequence[str], world: World) -> int:
         return error.exit_code
     except typer.Abort:
         return 130
+    except OSError:
+        raise  # of a stdout that is gone: `app.main` knows what to do
+    except Exception as error:  # noqa: BLE001  what fails before a session's own boundary is there
+        from cado_ops.cli.session import fault
+
+        return fault(world, error, debug="--debug" in arguments)
     return code if isinstance(code, int) else 0

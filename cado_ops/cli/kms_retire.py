@@ -14,7 +14,7 @@ from cado_ops.cli.options import KMS_RETIRE_OPTIONS, takes
 from cado_ops.cli.saved_plan import plan_file, save_or_carry_out
 from cado_ops.cli.session import Session, run
 from cado_ops.cli.world import World
-from cado_ops.errors import UsageError
+from cado_ops.errors import RefusedError, UsageError
 from cado_ops.journal import check_private, find_run, place_of, read_run
 from cado_ops.model import Report
 from cado_ops.plan.retiring import RetireWish
@@ -116,8 +116,9 @@ def _made_by(session: Session, name: str) -> _Made:
         result = record.results[key]
         if result.get("outcome") == "unchanged":
             continue
-        if result.get("grant_id"):
-            made.ids[result["grant_id"]] = line["key_arn"]
-        else:
-            made.names[line["name"]] = line["key_arn"]
+        known = result.get("grant_id")
+        arn, named = line.get("key_arn"), known or line.get("name")
+        if not (isinstance(arn, str) and isinstance(named, str)):
+            raise RefusedError(f"{path.name} is no journal of grants that this version can read")
+        (made.ids if known else made.names)[named] = arn
     return made

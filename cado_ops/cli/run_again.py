@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from cado_ops.arns import shown
 from cado_ops.cli.changing import carry_out, guards_of, header_of, next_after
 from cado_ops.cli.session import Session, run
 from cado_ops.errors import CadoOpsError, RefusedError, UsageError
@@ -29,8 +30,8 @@ from cado_ops.journal import (
 )
 from cado_ops.model import Caller, Cell, ErrorInfo, Outcome, Report, Status
 from cado_ops.plan.grant_change import GrantChange
-from cado_ops.plan.planfile import failure_from
 from cado_ops.plan.records import AnyChange, Key, change_from, key_of
+from cado_ops.plan.shapes import check_run, failure_from
 from cado_ops.workflow.proposal import OPEN, Guards, Proposal
 from cado_ops.workflow.records import stamp, write_decisions, write_end
 from cado_ops.workflow.undone import still_undone, undos_of
@@ -189,7 +190,9 @@ def _undos(session: Session, run: RunRecord) -> list[RunRecord]:
     ]
     for each in (*found, *doubtful):
         check_private(each.path)
-        if each.edits:
+        if not each.edits:
+            _check(each)
+        else:
             raise RefusedError(
                 f"{each.path.name} undid the run {run.run_id}, or may have, and was changed: "
                 "what it put back is not known",
@@ -221,15 +224,27 @@ def _trusted(session: Session, path: Path) -> RunRecord:
     if not record.header:
         raise UsageError(f"{record.path.name} is no journal of a run")
     # A duplicate that a grant met is planned only then: there may be more.
-    if len(record.plan) < record.header["items"]:
+    items = record.header.get("items")
+    if isinstance(items, int) and len(record.plan) < items:
         raise RefusedError(
             f"the run {record.run_id} was cut off while its plan was written: it changed nothing",
             "run its command again: cado-ops runs list shows which it was",
         )
+    _check(record)
     session.case = record.header.get("case")
     session.recorded_roles = record.header["roles"]
     session.recorded_home_region = record.header["home_region"]
     return record
+
+
+def _check(record: RunRecord) -> None:
+    """Raises RefusedError where the journal's chain is whole, and what it holds is not what is written to one."""
+    try:
+        check_run(record.header, record.plan, record.failures, record.results)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise RefusedError(
+            f"{record.path.name} is no journal that this version can go on with: {shown(str(error), 200)}"
+        ) from error
 
 
 def _same_caller(session: Session, record: RunRecord) -> Caller:

@@ -16,7 +16,7 @@ from cado_ops.cli.world import World
 from cado_ops.errors import CadoOpsError, UsageError
 from cado_ops.journal import RunRecord, find_run, place_of, read_run, read_runs
 from cado_ops.model import Caller, Failure, Report, Status
-from cado_ops.plan.planfile import failure_from
+from cado_ops.plan.shapes import caller_from, failure_from
 from cado_ops.verdict.outcome import summarise
 from cado_ops.workflow.run_claims import due_runs, is_of_case
 
@@ -129,7 +129,7 @@ def _item(record: RunRecord, line: dict[str, Any]) -> dict[str, Any]:
 def _caller(header: dict[str, Any]) -> Caller | None:
     """Who made the run; None where that was edited away."""
     try:
-        return Caller(**header["caller"])
+        return caller_from(**header["caller"])
     except (KeyError, TypeError):
         return None
 

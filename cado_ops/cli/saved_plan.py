@@ -15,7 +15,7 @@ from cado_ops import shell
 from cado_ops.cli.changing import carry_out, guards_of, header_of, next_after
 from cado_ops.cli.options import AGAIN_OPTIONS, takes
 from cado_ops.cli.session import Session, run
-from cado_ops.cli.world import MAX_STDIN, World
+from cado_ops.cli.world import MAX_STDIN, World, open_at_once
 from cado_ops.errors import LocalError, RefusedError, UsageError
 from cado_ops.model import Cell, Report, Status
 from cado_ops.plan.planfile import SavedPlan, dump_plan, load_plan
@@ -179,9 +179,11 @@ def _write(path: Path, text: str) -> None:
     if path.exists():
         # A typing mistake must not cost somebody a file.
         try:
-            with path.open(encoding="utf-8") as file:
+            with open_at_once(path) as file:
+                if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                    raise UsageError("a terminal or a pipe has no end")
                 load_plan(file.read(MAX_STDIN), str(path))
-        except (RefusedError, OSError, UnicodeDecodeError):
+        except (RefusedError, UsageError, OSError, UnicodeDecodeError):
             raise UsageError(
                 f"--save-plan: {path} is there already, and is no plan", "choose another name"
             ) from None

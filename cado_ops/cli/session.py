@@ -318,12 +318,7 @@ def run(command: str, flags: Mapping[str, Any], world: World, body: Callable[[Se
         return session.ended_early(Status.ERROR, stage, ErrorInfo(code, error.message, error.hint))
     except Exception as error:  # noqa: BLE001  the boundary: nobody above could say it better
         _trace(session, error)
-        info = ErrorInfo(
-            "InternalError",
-            f"this is a fault in cado-ops: {type(error).__name__}: {redacted(str(error))}",
-            "Run it with --debug and report what it prints.",
-        )
-        return session.ended_early(Status.ERROR, "internal", info)
+        return session.ended_early(Status.ERROR, "internal", _info(error))
 
 
 def complain(world: World, message: str, hint: str | None = None) -> None:
@@ -331,6 +326,23 @@ def complain(world: World, message: str, hint: str | None = None) -> None:
     world.stderr.write(f"cado-ops: {sanitize(message)}\n")
     if hint:
         world.stderr.write(f"  hint: {sanitize(hint)}\n")
+
+
+def fault(world: World, error: Exception, *, debug: bool) -> int:
+    """What nobody foresaw, before there is a session: a line, and no traceback but where it was asked for."""
+    if debug:
+        world.stderr.write(redacted("".join(traceback.format_exception(error))))
+    known = error if isinstance(error, CadoOpsError) else _info(error)
+    complain(world, known.message, known.hint)
+    return EXIT[Status.ERROR]
+
+
+def _info(error: Exception) -> ErrorInfo:
+    return ErrorInfo(
+        "InternalError",
+        f"this is a fault in cado-ops: {type(error).__name__}: {redacted(str(error))}",
+        "Run it with --debug and report what it prints.",
+    )
 
 
 def usage_error(world: World, error: UsageError) -> int:

@@ -25,7 +25,8 @@ from cado_ops.shell import as_path, quote
 
 ENV_PREFIX = "CADO_OPS_"
 CONFIG_ENV = "CADO_OPS_CONFIG"
-MAX_FILE = 1024 * 1024
+MAX_FILE = 256 * 1024
+MAX_DOTS = 100  # of a line
 
 _TRUE = ("1", "true", "yes", "on")
 _FALSE = ("0", "false", "no", "off")
@@ -232,6 +233,7 @@ def _check_file(status: os.stat_result, path: Path) -> None:
 
 
 def _from_toml(text: str, where: str, options: Mapping[str, Option]) -> dict[str, Merged]:
+    _check_dots(text, where)
     try:
         table = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
@@ -259,6 +261,15 @@ def _from_toml(text: str, where: str, options: Mapping[str, Option]) -> dict[str
     return values
 
 
+def _check_dots(text: str, where: str) -> None:
+    """Of a name of n parts tomllib makes n tuples, up to n long: a line of a million dots would fill any memory."""
+    for number, line in enumerate(text.split("\n"), 1):
+        if line.count(".") > MAX_DOTS:
+            raise UsageError(
+                f"{where}:{number}: more than {MAX_DOTS} dots", "Write a long list over several lines."
+            )
+
+
 def _line_of(key: str, text: str) -> int | None:
     match = re.search(rf"""^[ \t]*(?:\[[ \t]*)?["']?{re.escape(key)}["']?[ \t]*[=.\]]""", text, re.MULTILINE)
     return text.count("\n", 0, match.end()) + 1 if match else None
@@ -277,6 +288,10 @@ def _unknown_key(key: str, value: object, at: str, options: Iterable[Option]) ->
 
 def _from_value(option: Option, value: object, where: str) -> str | int | bool | list[str]:
     """The value of a TOML key, by the option's kind. An array's strings are taken with their commas."""
+    for each in value if isinstance(value, list) else [value]:
+        if isinstance(each, str) and "\0" in each:
+            # Neither a command line nor a variable can hold one, and no path may.
+            raise UsageError(f"{where}: a NUL character in {shown(each)}")
     match option.kind, value:
         case "str", str():
             return value

@@ -22,6 +22,28 @@ def _utc_now() -> datetime:
     return datetime.now(UTC)
 
 
+def open_at_once(path: str | Path) -> TextIO:
+    """A file as UTF-8 text. Of a pipe that nobody has open to write to, nothing is read: no waiting for somebody.
+
+    What is written to a pipe is waited for, as it is on stdin. Raises OSError, ValueError.
+    """
+    return open(path, encoding="utf-8", opener=_at_once)
+
+
+def _at_once(path: str, flags: int) -> int:
+    if not hasattr(os, "O_NONBLOCK"):
+        return os.open(path, flags)
+    descriptor = os.open(path, flags | os.O_NONBLOCK)
+    os.set_blocking(descriptor, True)
+    return descriptor
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, OSError):
+        return error.strerror or type(error).__name__
+    return "it is not UTF-8 text" if isinstance(error, UnicodeDecodeError) else "that is no path"
+
+
 @dataclass
 class World:
     """``now`` is the wall clock (UTC), ``clock`` a monotonic one in seconds."""
@@ -42,7 +64,12 @@ class World:
         if self.stdin_reader is not None:
             raise UsageError(f"- (stdin) is used twice: by {self.stdin_reader} and by {reader}")
         self.stdin_reader = reader
-        text = self.stdin.read(MAX_STDIN + 1)
+        if self.stdin is None:  # closed by whoever started the program
+            raise UsageError(f"{reader}: stdin is closed")
+        try:
+            text = self.stdin.read(MAX_STDIN + 1)
+        except (OSError, UnicodeDecodeError) as error:
+            raise UsageError(f"{reader}: cannot read stdin: {_reason(error)}") from error
         if len(text) > MAX_STDIN:
             raise UsageError(f"{reader}: stdin holds more than {MAX_STDIN // 2**20} MiB")
         if not text.strip():
@@ -59,12 +86,11 @@ class World:
         if path == "-":
             return self.read_stdin(reader)
         try:
-            with Path(path).open(encoding="utf-8") as file:
+            with open_at_once(path) as file:
                 check(os.fstat(file.fileno()))
                 text = file.read(MAX_STDIN + 1)
-        except (OSError, UnicodeDecodeError) as error:
-            reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
-            raise UsageError(f"{reader}: cannot read {path!r}: {reason}") from error
+        except (OSError, ValueError) as error:
+            raise UsageError(f"{reader}: cannot read {path!r}: {_reason(error)}") from error
         if len(text) > MAX_STDIN:
             raise UsageError(f"{reader}: {path!r} holds more than {MAX_STDIN // 2**20} MiB")
         return text

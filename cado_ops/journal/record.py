@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from cado_ops.arns import plain, shown
 from cado_ops.errors import LocalError, UsageError
 from cado_ops.journal.chain import JOURNAL_VERSION, is_beginning, unseal
 
@@ -70,10 +72,10 @@ class RunRecord:
 def read_run(path: Path) -> RunRecord:
     """Reads a run's file whole; what is wrong with it stands in its ``problems``. Raises LocalError, UsageError."""
     run = RunRecord(path)
-    lines = content_of(path).split(b"\n")
     changed = False
-    for number, line in enumerate(lines, 1):
-        ended = number < len(lines)
+    for number, line in enumerate(lines_of(path), 1):
+        ended = line.endswith(b"\n")
+        line = line.removesuffix(b"\n")
         if len(run.edits) >= MAX_EDITS:
             run.edits.append(f"what follows line {number - 1} was not read")
             break
@@ -85,7 +87,7 @@ def read_run(path: Path) -> RunRecord:
                 raise ValueError("its line end is not there")
             body = unseal(line, run.head)
         except _MALFORMED as error:
-            run.edits.append(f"line {number} was changed: {error}")
+            run.edits.append(f"line {number} was changed: {_told(error)}")
             changed = True
             with suppress(*_MALFORMED):
                 _take(run, json.loads(line))
@@ -94,27 +96,48 @@ def read_run(path: Path) -> RunRecord:
         run.head, run.lines = body["hash"], number
         version = body.get("format_version", JOURNAL_VERSION)
         if number == 1 and version != JOURNAL_VERSION:
-            raise UsageError(f"{path.name} has journal format {version}; this version reads {JOURNAL_VERSION}")
+            raise UsageError(
+                f"{path.name} has journal format {shown(version)}; this version reads {JOURNAL_VERSION}"
+            )
         try:
             _take(run, body)
         except _MALFORMED as error:
             # A chain that was computed anew over something else.
-            run.edits.append(f"line {number} is no record that this version can read: {error}")
+            run.edits.append(f"line {number} is no record that this version can read: {_told(error)}")
     named = run.header.get("run_id", run.run_id)
     if named != run.run_id and not changed:
-        run.edits.append(f"the file has another name than its run, {named}")
+        run.edits.append(f"the file has another name than its run, {plain(str(named))[:80]}")
     return run
 
 
-def content_of(path: Path) -> bytes:
-    """The bytes of a run's file. Raises LocalError where it cannot be read, or is too large to be one."""
+def lines_of(path: Path) -> Iterator[bytes]:
+    """The lines of a run's file, each with its newline. Raises LocalError where it cannot be read, or is too large.
+
+    One by one: of a file that is no journal, no more is in memory than the line that shows it.
+    """
+    too_large = LocalError(f"{path} holds more than {MAX_JOURNAL // 2**20} MiB: that is no journal")
+    left = MAX_JOURNAL
     try:
         with path.open("rb") as file:
             if os.fstat(file.fileno()).st_size > MAX_JOURNAL:
-                raise LocalError(f"{path} holds more than {MAX_JOURNAL // 2**20} MiB: that is no journal")
-            return file.read()
+                raise too_large
+            while line := file.readline(left + 1):
+                left -= len(line)
+                if left < 0:
+                    raise too_large  # it grew meanwhile
+                yield line
     except OSError as error:
         raise LocalError(f"the journal {path} cannot be read: {error.strerror}") from error
+
+
+def content_of(path: Path) -> bytes:
+    """The bytes of a run's file. Raises LocalError as `lines_of` does."""
+    return b"".join(lines_of(path))
+
+
+def _told(error: Exception) -> str:
+    """What went wrong, on one line of a bounded length: some of it may be the file's own words."""
+    return plain(str(error))[:200]
 
 
 # What reading a line raises that is not what was written.
@@ -159,13 +182,13 @@ def _take(run: RunRecord, body: dict[str, Any]) -> None:
         case "recovered":
             pass
         case other:
-            run.edits.append(f"a record of the unknown kind {other!r}")
+            run.edits.append(f"a record of the unknown kind {shown(other)}")
 
 
 def _key(body: dict[str, Any], each: Any) -> tuple[str, str, str]:
     key = (body["account"], body["region"], each)
     if not all(isinstance(part, str) for part in key):
-        raise TypeError(f"{key!r} names nothing")
+        raise TypeError(f"{shown(key)} names nothing")
     return key
 
 
@@ -176,7 +199,7 @@ def place_of(line: dict[str, Any]) -> tuple[str, str, str]:
 
 def _object(value: Any) -> dict[str, Any]:
     if not isinstance(value, dict):
-        raise TypeError(f"{value!r:.40} is no object")
+        raise TypeError(f"{shown(value, 40)} is no object")
     return value
 
 
@@ -192,7 +215,7 @@ def _result(value: Any) -> dict[str, Any]:
 def begins_well(path: Path) -> bool:
     """Whether the first line, which names the case, is as it was written."""
     try:
-        unseal(content_of(path).partition(b"\n")[0], "")
+        unseal(next(lines_of(path), b"").removesuffix(b"\n"), "")
     except _MALFORMED:
         return False
     return True

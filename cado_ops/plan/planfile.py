@@ -15,8 +15,19 @@ from typing import Any
 
 from cado_ops.arns import shown
 from cado_ops.errors import RefusedError
-from cado_ops.model import Caller, ErrorInfo, Failure
-from cado_ops.plan.records import AnyChange, change_from, check_scope_of
+from cado_ops.model import Caller, Failure
+from cado_ops.plan.records import AnyChange
+from cado_ops.plan.shapes import (
+    caller_from,
+    change_in,
+    count_in,
+    failure_from,
+    list_in,
+    object_in,
+    roles_from,
+    text_in,
+    text_or_none,
+)
 
 PLAN_VERSION = 1
 KIND = "cado-ops plan"
@@ -83,88 +94,21 @@ def load_plan(text: str, where: str) -> SavedPlan:
         raise RefusedError(f"{where} was changed after it was saved", "make the plan again")
     try:
         return SavedPlan(
-            command=_text(body["command"]),
-            case=_text_or_none(body["case"]),
+            command=text_in(body["command"]),
+            case=text_or_none(body["case"]),
             created=datetime.strptime(body["created"], "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC),
-            caller=_caller(**body["caller"]),
-            roles=_roles(body["roles"]),
-            home_region=_text(body["home_region"]),
-            targets=_count(body["targets"]),
-            targets_failed=_count(body["targets_failed"]),
-            account_names={key: _text_or_none(name) for key, name in _object(body["account_names"]).items()},
-            changes=[_change(change) for change in _list(body["changes"])],
-            failures=[failure_from(failure) for failure in _list(body["failures"])],
+            caller=caller_from(**body["caller"]),
+            roles=roles_from(body["roles"]),
+            home_region=text_in(body["home_region"]),
+            targets=count_in(body["targets"]),
+            targets_failed=count_in(body["targets_failed"]),
+            account_names={key: text_or_none(name) for key, name in object_in(body["account_names"]).items()},
+            changes=[change_in(change) for change in list_in(body["changes"])],
+            failures=[failure_from(failure) for failure in list_in(body["failures"])],
             digest=digest,
         )
     except (KeyError, TypeError, ValueError) as error:
         raise RefusedError(f"{where} is no plan that this version can read: {shown(str(error), 200)}") from error
-
-
-def failure_from(data: dict[str, Any]) -> Failure:
-    """A failure as `Failure.as_json` gave it. Raises KeyError or TypeError where it is none."""
-    account, region, each = (_text_or_none(data[key]) for key in ("account", "region", "id"))
-    return Failure(account, region, _text(data["stage"]), _error(**data["error"]), each)
-
-
-# A digest that fits says nothing of what is in a file: a wrong type is found here, not half-way through a run.
-
-
-def _change(record: Any) -> AnyChange:
-    change = change_from(record)
-    for key in ("claims", "warnings", "operations", "serves"):
-        _list(record.get(key, []))
-    if change.error is not None:
-        _error(**record["error"])
-    check_scope_of(change)
-    return change
-
-
-def _caller(account: Any, arn: Any, endpoint: Any) -> Caller:
-    return Caller(_text(account), _text(arn), _text_or_none(endpoint))
-
-
-def _error(code: Any, message: Any, hint: Any) -> ErrorInfo:
-    return ErrorInfo(_text(code), _text(message), _text_or_none(hint))
-
-
-def _roles(value: Any) -> dict[str, Any]:
-    roles = _object(value)
-    wrong = roles.keys() ^ {"role_name", "role_arns", "external_id", "session_name", "source_identity"}
-    if wrong:
-        raise ValueError(f"the roles lack, or should lack, {shown(sorted(wrong))}")
-    for arn in _object(roles["role_arns"]).values():
-        _text(arn)
-    for key in roles.keys() - {"role_arns"}:
-        _text_or_none(roles[key])
-    return roles
-
-
-def _text(value: Any) -> str:
-    if not isinstance(value, str):
-        raise TypeError(f"{shown(value)} is no text")
-    return value
-
-
-def _text_or_none(value: Any) -> str | None:
-    return None if value is None else _text(value)
-
-
-def _count(value: Any) -> int:
-    if type(value) is not int or value < 0:
-        raise TypeError(f"{shown(value)} is no number of targets")
-    return value
-
-
-def _list(value: Any) -> list[Any]:
-    if not isinstance(value, list):
-        raise TypeError(f"{shown(value)} is no list")
-    return value
-
-
-def _object(value: Any) -> dict[str, Any]:
-    if not isinstance(value, dict):
-        raise TypeError(f"{shown(value)} is no object")
-    return value
 
 
 def _digest(body: dict[str, Any]) -> str:

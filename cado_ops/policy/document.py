@@ -314,14 +314,21 @@ class _Reader:
         found: list[Condition] = []
         for operator, keys in block.items():
             at = (*path, operator)
+            if not operator:
+                self.fault(path, "an operator of Condition has no name")
+                continue
             if is_intrinsic(keys):
                 found.append(Condition(operator, "", Values.of(Intrinsic.of(keys))))
                 continue
             if not isinstance(keys, dict):
                 self.fault(at, f"{shown(operator)} is an object: keys, and values for each")
                 continue
+            if "" in keys:
+                self.fault(at, f"a key of {shown(operator)} has no name")
             found += [
-                Condition(operator, key, self.listed(each, (*at, key), bare=True)) for key, each in keys.items()
+                Condition(operator, key, self.listed(each, (*at, key), bare=True))
+                for key, each in keys.items()
+                if key
             ]
         return tuple(found)
 

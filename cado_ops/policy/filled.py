@@ -12,7 +12,6 @@ from typing import Any
 
 from cado_ops.policy.document import Intrinsic, Value, Values, is_if, is_intrinsic
 
-_VARIABLE = re.compile(r"\$\{[^}]*\}")
 # A variable that stands in the partition's place can be nothing else: IAM refuses ARNs of another partition.
 _PARTITION = re.compile(r"^arn:\$\{[^}]*\}:")
 NO_VALUE = Intrinsic.of({"Ref": "AWS::NoValue"})
@@ -21,7 +20,16 @@ NO_VALUE = Intrinsic.of({"Ref": "AWS::NoValue"})
 def widest(value: Value, partition: str) -> str:
     """A value as a pattern that means at least what it can: what a template or a variable fills in is ``*``."""
     text = text_of(value)
-    return "*" if text is None else _VARIABLE.sub("*", _PARTITION.sub(f"arn:{partition}:", text))
+    return "*" if text is None else _widened(_PARTITION.sub(f"arn:{partition}:", text))
+
+
+def _widened(text: str) -> str:
+    """``*`` for each ``${…}``. Without a regular expression: of many that never end, each would look for one."""
+    made, end = [], 0
+    while (start := text.find("${", end)) >= 0 and (close := text.find("}", start)) >= 0:
+        made += [text[end:start], "*"]
+        end = close + 1
+    return "".join((*made, text[end:]))
 
 
 def narrowest(value: Value, partition: str) -> str | None:
@@ -69,8 +77,8 @@ def _sub_text(value: Intrinsic) -> str | None:
     Fn::Sub; Fn::Join of texts and Refs ("Intrinsic function reference", CloudFormation User Guide).
     """
     data = value.data
-    if not isinstance(data, dict):
-        return None
+    if not is_intrinsic(data):
+        return None  # what stands in a string's place and is none: it may mean anything
     [(name, given)] = data.items()
     match name, given:
         case "Fn::Sub", str():

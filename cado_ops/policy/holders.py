@@ -8,16 +8,21 @@ from __future__ import annotations
 import itertools
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from cado_ops.errors import PolicyError
+from cado_ops.policy.bounds import check_bounds
 from cado_ops.policy.document import Document, document_from, is_if
 from cado_ops.policy.json_text import Path
 from cado_ops.policy.template import NO_VALUE, POLICIES, PRINCIPALS, REFUSED, Positions, Way, resources_in
 
 # All ways in which the conditions can fall are looked at: more of them than this are too many.
 MAX_CONDITIONS = 8
+# Values looked at: each role's policies in each way, and each role beside each policy. A role in a way counts for
+# no less than _EACH_WAY. A small file can mean hours of it, some seconds are allowed.
+MAX_WORK = 2_000_000
+_EACH_WAY = 100
 
 
 @dataclass(frozen=True)
@@ -85,6 +90,9 @@ def holders(data: Mapping[str, Any], where: str, positions: Positions) -> list[H
 
 
 def _holder(template: _Template, name: str) -> Holder:
+    template.spend(
+        len(template.resources) * (1 + len(_flat(template.resources[name]["Properties"].get("ManagedPolicyArns"))))
+    )
     candidates = [
         each
         for each, resource in template.resources.items()
@@ -107,6 +115,7 @@ def _ways(template: _Template, owners: Sequence[str], fixed: Mapping[str, bool])
             f"{template.where}: {len(names)} conditions decide what {owners[0]} may do: more than {MAX_CONDITIONS}",
             REFUSED,
         )
+    template.spend(2 ** len(names) * (_EACH_WAY + sum(map(template.size_of, owners))))
     return [
         (*fixed.items(), *zip(names, values, strict=True))
         for values in itertools.product((True, False), repeat=len(names))
@@ -135,6 +144,21 @@ class _Template:
     resources: Mapping[str, dict[str, Any]]
     where: str
     positions: Positions
+    sizes: dict[str, int] = field(default_factory=dict)
+    spent: list[int] = field(default_factory=lambda: [0])
+
+    def spend(self, work: int) -> None:
+        """Raises PolicyError where more is to be looked at than any deployed template has."""
+        self.spent[0] += work
+        if self.spent[0] > MAX_WORK:
+            raise PolicyError(
+                f"{self.where}: its roles, policies and conditions fit together in too many ways", REFUSED
+            )
+
+    def size_of(self, owner: str) -> int:
+        if owner not in self.sizes:
+            self.sizes[owner] = _count(self.resources[owner]["Properties"])
+        return self.sizes[owner]
 
     def conditions_of(self, owner: str) -> Iterator[str]:
         """Those that decide on the resource, and on what it says of policies."""
@@ -184,12 +208,19 @@ class _Template:
         return tuple(Held(way, self.pieces(owners, way)) for way in _ways(self, owners, {}))
 
     def pieces(self, owners: Sequence[str], way: Way) -> tuple[Piece, ...]:
-        return tuple(
+        pieces = tuple(
             Piece(owner, self.resources[owner]["Type"], document)
             for owner in owners
             if self.is_there(owner, way)
             for document in _resolved_documents(self, owner, way)
         )
+        check_bounds([each.document for each in pieces], self.where)
+        return pieces
+
+
+def _count(data: Any) -> int:
+    inner = data.values() if isinstance(data, dict) else data if isinstance(data, list) else ()
+    return 1 + sum(map(_count, inner))
 
 
 def _name_of(kind: str) -> str:

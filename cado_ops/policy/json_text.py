@@ -20,6 +20,10 @@ from cado_ops.errors import PolicyError
 MAX_TEXT = 1024 * 1024
 # A policy nests five deep; intrinsic functions of CloudFormation may nest further.
 MAX_DEPTH = 40
+MAX_NUMBER = 40  # characters
+# Aliases of YAML repeat what they name: a few lines can mean more than fits any memory.
+MAX_NODES = 100_000
+TOO_MANY = f"more than {MAX_NODES} values, aliases counted: no policy is that long"
 
 Path = tuple[str | int, ...]
 # Line and column, counted from 1.
@@ -83,6 +87,8 @@ class _Reader:
         self.positions[path] = self.position(index)
         if len(path) > MAX_DEPTH:
             raise self.error(index, f"nested deeper than {MAX_DEPTH} levels, which no policy should be")
+        if len(self.positions) > MAX_NODES:
+            raise self.error(index, TOO_MANY)
         match self.text[index : index + 1]:
             case "":
                 raise self.error(index, "the JSON ends too early")
@@ -100,8 +106,8 @@ class _Reader:
         raise self.error(index, f"{shown(self.text[index : index + 12])} is no JSON", _hint(self.text, index))
 
     def number(self, text: str, index: int) -> int | float:
-        if len(text) > 40:
-            raise self.error(index, "a number of more than 40 characters")
+        if len(text) > MAX_NUMBER:
+            raise self.error(index, f"a number of more than {MAX_NUMBER} characters")
         value = json.loads(text)
         if isinstance(value, float) and value in (float("inf"), float("-inf")):
             raise self.error(index, f"the number {text} is too large")

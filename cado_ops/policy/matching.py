@@ -12,9 +12,10 @@ from functools import lru_cache
 
 from cado_ops.policy.answer import NO, YES, Answer, answer, unknown
 from cado_ops.policy.document import Intrinsic, Value
+from cado_ops.policy.wildcards import Wildcards
 
 # ${key}, ${key, 'default'}, and ${*}, ${?}, ${$} for the characters themselves.
-_VARIABLE = re.compile(r"\$\{\s*([^},]+?)\s*(?:,\s*'([^']*)'\s*)?\}")
+_VARIABLE = re.compile(r"\$\{([^},]+)(?:,\s*'([^']*)'\s*)?\}")
 _SPECIAL = ("*", "?", "$")
 
 
@@ -30,14 +31,14 @@ Lookup = Callable[[str], Told]
 
 
 @lru_cache(maxsize=4096)
-def _compiled(pattern: str, ignore_case: bool) -> re.Pattern[str]:
-    text = "".join({"*": ".*", "?": "."}.get(each, re.escape(each)) for each in re.sub(r"\*+", "*", pattern))
-    return re.compile(text, re.DOTALL | (re.IGNORECASE if ignore_case else 0))
+def _compiled(pattern: str, ignore_case: bool) -> Wildcards:
+    pieces = [{"*": ".*", "?": "."}.get(each) or re.escape(each) for each in re.sub(r"\*+", "*", pattern)]
+    return Wildcards(pieces, re.IGNORECASE if ignore_case else 0)
 
 
 def glob(pattern: str, value: str, *, ignore_case: bool = False) -> bool:
     """``*`` is any characters, ``?`` is one."""
-    return _compiled(pattern, ignore_case).fullmatch(value) is not None
+    return _compiled(pattern, ignore_case).fits(value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,12 +70,12 @@ class Pattern:
             return NO
         if self.reasons:
             return self._perhaps(value, wild=True)
-        return answer(_regex(self.pieces, any_text, one).fullmatch(value) is not None)
+        return answer(_regex(self.pieces, any_text, one).fits(value))
 
     def _perhaps(self, value: str, *, wild: bool, ignore_case: bool = False) -> Answer:
         """With a gap: certain only where nothing that could stand in it would fit."""
         pieces = tuple((text, is_wild and (wild or text == _GAP)) for text, is_wild in self.pieces)
-        fits = _regex(pieces, ".*", ".", re.IGNORECASE if ignore_case else 0).fullmatch(value)
+        fits = _regex(pieces, ".*", ".", re.IGNORECASE if ignore_case else 0).fits(value)
         return unknown(*self.reasons) if fits else NO
 
 
@@ -82,15 +83,15 @@ _GAP = "\ue002"
 
 
 @lru_cache(maxsize=4096)
-def _regex(pieces: tuple[tuple[str, bool], ...], any_text: str, one: str, flags: int = 0) -> re.Pattern[str]:
-    made = []
+def _regex(pieces: tuple[tuple[str, bool], ...], any_text: str, one: str, flags: int = 0) -> Wildcards:
+    made: list[str] = []
     for text, wild in pieces:
         if not wild:
-            made.append(re.escape(text))
+            made += map(re.escape, text)
             continue
         text = re.sub(r"\*+", "*", text)
         made += [{"*": any_text, "?": one, _GAP: ".*"}.get(each) or re.escape(each) for each in text]
-    return re.compile("".join(made), re.DOTALL | flags)
+    return Wildcards(made, flags)
 
 
 def expand(value: str, lookup: Lookup, *, variables: bool) -> Pattern:
@@ -101,7 +102,7 @@ def expand(value: str, lookup: Lookup, *, variables: bool) -> Pattern:
     for match in _VARIABLE.finditer(value) if variables else ():
         pieces.append((value[end : match.start()], True))
         end = match.end()
-        name, default = match[1], match[2]
+        name, default = match[1].strip(), match[2]
         if name in _SPECIAL:
             pieces.append((name, False))
             continue
@@ -169,11 +170,11 @@ def arn_segments(pattern: Pattern, arn: str) -> Answer:
     """
     if pattern.missing or pattern.reasons:
         return pattern.like(arn)
-    return answer(_segmented(pattern.pieces).fullmatch(arn) is not None)
+    return answer(_segmented(pattern.pieces).fits(arn))
 
 
 @lru_cache(maxsize=4096)
-def _segmented(pieces: tuple[tuple[str, bool], ...]) -> re.Pattern[str]:
+def _segmented(pieces: tuple[tuple[str, bool], ...]) -> Wildcards:
     flat = [(each, wild) for text, wild in pieces for each in text]
     made = []
     for index, (each, wild) in enumerate(flat):
@@ -184,7 +185,7 @@ def _segmented(pieces: tuple[tuple[str, bool], ...]) -> re.Pattern[str]:
             made.append("[^:]")
         else:
             made.append(re.escape(each))
-    return re.compile("".join(made), re.DOTALL)
+    return Wildcards(made)
 
 
 def arn_like(pattern: Pattern, value: str) -> Answer:
@@ -204,6 +205,4 @@ def arn_like(pattern: Pattern, value: str) -> Answer:
                 cut[-1].append((each, wild))
     if len(cut) < 6:
         return NO
-    return answer(
-        all(_regex(tuple(mine), ".*", ".").fullmatch(part) for mine, part in zip(cut, parts, strict=True))
-    )
+    return answer(all(_regex(tuple(mine), ".*", ".").fits(part) for mine, part in zip(cut, parts, strict=True)))

@@ -14,6 +14,8 @@ def overlap(one: str, other: str) -> bool:
     """Whether some text fits both patterns."""
     if "*" not in one and "?" not in one and "*" not in other and "?" not in other:
         return one == other
+    if not _begin_alike(one, other):
+        return False
     # row[j]: some text fits both what is read of one and the first j of other.
     row = _begin(other)
     for char in one:
@@ -24,7 +26,19 @@ def overlap(one: str, other: str) -> bool:
             else:
                 new.append(row[j - 1] and (char == against or "?" in (char, against)))
         row = new
+        if True not in row:
+            return False
     return row[-1]
+
+
+def _begin_alike(one: str, other: str) -> bool:
+    """Whether what stands before the first ``*`` can be the same: most patterns differ there already."""
+    for char, against in zip(one, other, strict=False):
+        if "*" in (char, against):
+            return True
+        if char != against and "?" not in (char, against):
+            return False
+    return True
 
 
 @functools.lru_cache(maxsize=65536)
@@ -41,6 +55,8 @@ def covers(wide: str, narrow: str) -> bool:
             else:
                 new.append(row[j - 1] and char == against)
         row = new
+        if True not in row:
+            return False
     return row[-1]
 
 
@@ -68,6 +84,8 @@ def fits(text: str, pattern: str) -> bool:
             else:
                 new.append(row[j - 1] and against in ("?", char))
         row = new
+        if True not in row:
+            return False
     return row[-1]
 
 

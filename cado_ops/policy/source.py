@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 from cado_ops.errors import PolicyError
+from cado_ops.policy.bounds import check_bounds
 from cado_ops.policy.document import CURRENT_VERSION, Document, Fault, Statement, Values, document_from
 from cado_ops.policy.holders import Holder, holders
 from cado_ops.policy.json_text import Path, Position, parse_json
@@ -98,6 +99,8 @@ def read_policy_file(text: str, where: str, faults: list[Fault] | None = None) -
         yaml = parse_yaml(text, where)
         data, positions = yaml.data, yaml.positions
     found = tuple(_documents(data, where, positions, faults))
+    for each in found:
+        check_bounds([each.document], where)
     return PolicyFile(where, text, "json" if yaml is None else "yaml", data, found, positions, yaml)
 
 

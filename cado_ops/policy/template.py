@@ -85,13 +85,27 @@ def _in_document(
             yield Found(at, name + told(way), document_from(document, where, positions, at, faults), owner)
             continue
         for inner, more, branch in _branches(statements, (*at, "Statement"), owner, where):
-            moved = {
-                (*inner[: len(at)], "Statement", *each[len(inner) :]): position
-                for each, position in positions.items()
-                if each[: len(inner)] == inner
-            }
-            made = document_from({**document, "Statement": branch}, where, {**positions, **moved}, at, faults)
+            moved = _Moved(positions, (*at, "Statement"), inner)
+            made = document_from({**document, "Statement": branch}, where, moved, at, faults)
             yield Found(inner, name + told(way + more), made, owner)
+
+
+class _Moved(Mapping[Path, Position]):
+    """Positions, with what stands in a branch of Fn::If found where its statements are read from."""
+
+    def __init__(self, positions: Positions, read: Path, stands: Path) -> None:
+        self._positions, self._read, self._stands = positions, read, stands
+
+    def __getitem__(self, path: Path) -> Position:
+        inside = path[: len(self._read)] == self._read
+        moved = (*self._stands, *path[len(self._read) :]) if inside else path
+        return self._positions[moved] if moved in self._positions else self._positions[path]
+
+    def __iter__(self) -> Iterator[Path]:
+        return iter(self._positions)
+
+    def __len__(self) -> int:
+        return len(self._positions)
 
 
 def resources_in(template: Mapping[str, Any], where: str) -> dict[str, dict[str, Any]]:

@@ -8,8 +8,10 @@ source had it. Only this module knows PyYAML.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any
 
 import yaml
@@ -17,12 +19,11 @@ import yaml
 from cado_ops.arns import shown
 from cado_ops.errors import PolicyError
 from cado_ops.policy.document import is_intrinsic
-from cado_ops.policy.json_text import MAX_DEPTH, MAX_TEXT, Path, Position
+from cado_ops.policy.json_text import MAX_DEPTH, MAX_NODES, MAX_NUMBER, MAX_TEXT, TOO_MANY, Path, Position
 
-# Aliases repeat what they name: a few lines can mean more than fits any memory.
-MAX_NODES = 100_000
 _NO_FN = ("Ref", "Condition")
 _STRINGS = ("tag:yaml.org,2002:str", "tag:yaml.org,2002:timestamp", "tag:yaml.org,2002:value")
+_NUMBERS = ("tag:yaml.org,2002:int", "tag:yaml.org,2002:float")
 _WIDE = 10_000  # columns: a line is never folded
 
 
@@ -44,7 +45,8 @@ def parse_yaml(text: str, where: str) -> ParsedYaml:
     if len(text) > MAX_TEXT:
         raise PolicyError(f"{where}: longer than {MAX_TEXT // 1024} KiB, which no policy should be")
     try:
-        documents = list(yaml.compose_all(text, Loader=yaml.SafeLoader))
+        # Of more than one no more is read than shows that there are.
+        documents = list(islice(yaml.compose_all(text, Loader=_Loader), 2))
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         place = f":{mark.line + 1}:{mark.column + 1}" if mark else ""
@@ -53,14 +55,30 @@ def parse_yaml(text: str, where: str) -> ParsedYaml:
         raise PolicyError(f"{where}: no valid YAML ({str(error).splitlines()[0]})") from None
     except RecursionError:
         raise PolicyError(f"{where}: YAML nested far too deep") from None
+    except (ValueError, OverflowError):  # "\\U00110000"
+        raise PolicyError(f"{where}: the number of a character that there is none of") from None
     if len(documents) != 1:
-        raise PolicyError(f"{where}: {len(documents)} YAML documents, where one was expected")
+        several = "several YAML documents" if documents else "no YAML document"
+        raise PolicyError(f"{where}: {several}, where one was expected")
     reader = _Reader(where)
     data = reader.value(documents[0], (), ())
     if any(reader.short.values()):
         # Who writes functions in the short form wants those that are added so too.
         reader.short.setdefault("Fn::Sub", "!Sub")
     return ParsedYaml(text, data, reader.positions, reader.nodes, reader.short)
+
+
+class _Loader(yaml.SafeLoader):
+    """Counts what it makes: a file full of brackets would else be read for a minute, to be refused then."""
+
+    made = 0
+
+    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
+        self.made += 1
+        if self.made > MAX_NODES:
+            mark = self.peek_event().start_mark  # type: ignore[no-untyped-call]
+            raise yaml.MarkedYAMLError(problem=TOO_MANY, problem_mark=mark)
+        return super().compose_node(parent, index)
 
 
 class _Reader:
@@ -80,10 +98,12 @@ class _Reader:
         if len(path) > MAX_DEPTH:
             raise self.error(node, f"nested deeper than {MAX_DEPTH} levels, which no policy should be")
         if len(self.nodes) > MAX_NODES:
-            raise self.error(node, f"more than {MAX_NODES} values, aliases counted: no policy is that long")
+            raise self.error(node, TOO_MANY)
         self.nodes[path] = node
         self.positions[path] = (node.start_mark.line + 1, node.start_mark.column + 1)
         above = (*above, id(node))
+        if isinstance(node, yaml.ScalarNode):
+            self.check_text(node)
         if node.tag.startswith("!"):
             return self.intrinsic(node, path, above)
         if isinstance(node, yaml.SequenceNode):
@@ -92,6 +112,10 @@ class _Reader:
             return self.mapping(node, path, above)
         return self.scalar(node)
 
+    def check_text(self, node: yaml.ScalarNode) -> None:
+        if any("\ud800" <= each <= "\udfff" for each in node.value):
+            raise self.error(node, "half a surrogate pair, which is no character")
+
     def mapping(self, node: yaml.MappingNode, path: Path, above: tuple[int, ...]) -> dict[str, Any]:
         found: dict[str, Any] = {}
         for key, value in node.value:
@@ -99,6 +123,7 @@ class _Reader:
                 raise self.error(key, "a name is plain text")
             if key.tag == "tag:yaml.org,2002:merge":
                 raise self.error(key, "<< (merge) is not supported: CloudFormation does not know it")
+            self.check_text(key)
             if key.value in found:
                 raise self.error(key, f"{shown(key.value)} stands twice in the same object")
             found[key.value] = self.value(value, (*path, key.value), above)
@@ -129,10 +154,17 @@ class _Reader:
         # 2012-10-17 without quotes is a date to YAML and the language's version to AWS.
         if node.tag in _STRINGS:
             return node.value
+        if len(node.value) > MAX_NUMBER:
+            # Written in base 60, a number of a million digits would take hours.
+            if node.tag in _NUMBERS:
+                raise self.error(node, f"a number of more than {MAX_NUMBER} characters")
+            return node.value
         try:
             value = self.scalars.construct_object(node)
-        except (yaml.YAMLError, ValueError):
+        except (yaml.YAMLError, ValueError, LookupError, OverflowError):
             return node.value
+        if isinstance(value, float) and not math.isfinite(value):
+            return node.value  # JSON, which every policy becomes, has no such number
         return value if value is None or isinstance(value, bool | int | float) else node.value
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import re
 from collections.abc import Mapping
 from typing import TextIO
 
@@ -12,7 +11,6 @@ from rich.text import Text
 
 from cado_ops.render.text import is_terminal, room, write
 
-_TRAILING = re.compile(" +$", re.MULTILINE)
 _ENDLESS = 100_000  # columns, where nothing has to be cut off
 _HOPELESS = 20  # columns, too few for wrapping to help
 
@@ -44,7 +42,7 @@ class Screen:
         """``whole``: lines are left as long as they are."""
         with self._console.capture() as captured:
             self._console.print(renderable, soft_wrap=whole)
-        write(self._stream, _TRAILING.sub("", captured.get()))
+        write(self._stream, "\n".join(line.rstrip(" ") for line in captured.get().split("\n")))
 
     def say(self, *pieces: str | tuple[str, str], indent: int = 0, hang: int = 2) -> None:
         """A paragraph of (text, style) pieces; what does not fit on its first line hangs further in."""

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 import cado_ops.verdict.denial as package
-from cado_ops.verdict.denial import explain, read
+from cado_ops.verdict.denial import events, explain, read
 from cado_ops.verdict.denial.lookup import PHRASES
 from tests.unit.regex_steps import Counter, TooManySteps, attacks, can_be_slow
 
@@ -136,6 +136,23 @@ def test_a_long_log_is_read():
     line = "2026-11-23T17:45:01Z INFO nothing happened on i-0123456789abcdef0\n"
     [told] = explain(read(line * (2**18 // len(line))))
     assert told.kind == "unknown"
+
+
+def test_a_failed_decoding_is_never_far_from_the_beginning_of_what_it_was_given(monkeypatch: pytest.MonkeyPatch):
+    """Python's decoder counts the lines up to its error: in C, where no calls are counted, and for each brace."""
+    real, far = events._decoder, []
+
+    class Noting:
+        def raw_decode(self, text: str, start: int) -> Any:
+            far.append(start)
+            return real.raw_decode(text, start)
+
+    monkeypatch.setattr(events, "_decoder", Noting())
+    event = json.dumps({"errorCode": "AccessDenied", "errorMessage": "x", "eventName": "GetRole"})
+    text = '{"a":1,' * 40_000 + event
+    assert [text[start:end] for start, end, _ in events._documents(text)] == [event]
+    assert len(far) > 40_000
+    assert max(far) <= 64 * 1024
 
 
 def test_json_deeper_than_any_log():

@@ -19,7 +19,8 @@ from cado_ops.aws.credentials import Roles
 from cado_ops.errors import RefusedError
 from cado_ops.model import CLAIM_PREFIX, SSM_TAG, Caller, ErrorInfo, Failure, Outcome
 from cado_ops.plan.change import Action, TagChange
-from cado_ops.plan.planfile import KIND, PLAN_VERSION, SavedPlan, dump_plan, failure_from, load_plan
+from cado_ops.plan.planfile import KIND, PLAN_VERSION, SavedPlan, dump_plan, load_plan
+from cado_ops.plan.shapes import failure_from
 
 WHERE = "plan.json"
 

@@ -197,7 +197,7 @@ def test_a_single_statement_without_brackets() -> None:
         ("", "empty"),
         ("a: b: c", "file:1:5: no valid YAML"),
         ("- a\n", "a policy is an object"),
-        ("Version: 1\n---\nVersion: 2\n", "2 YAML documents"),
+        ("Version: 1\n---\nVersion: 2\n", "several YAML documents"),
         ("Statement: &a [*a]\n", "an anchor that holds itself"),
         ("Statement: []\nStatement: []\n", "file:2:1: 'Statement' stands twice"),
         ("<<: {a: b}\n", "merge"),

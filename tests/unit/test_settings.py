@@ -243,7 +243,7 @@ def test_files_that_are_no_settings(toml: Path) -> None:
     with pytest.raises(UsageError, match=":2: no UTF-8 text"):
         load(OPTIONS, {}, toml)
     toml.write_bytes(b"#" * (1024**2 + 1))
-    with pytest.raises(UsageError, match="1024 KiB"):
+    with pytest.raises(UsageError, match="256 KiB"):
         load(OPTIONS, {}, toml)
     with pytest.raises(UsageError, match="is no path"):
         load(OPTIONS, {}, Path("a\0b"))

@@ -14,6 +14,8 @@ _DEPTH = 12
 _NODES = 200_000
 # What is decoded in vain (a brace that begins no JSON) may cost so many characters for each of the text's.
 _WASTE = 4
+# What fails to be decoded counts its lines from the beginning of what it was given: that has to be near.
+_WINDOW = 64 * 1024
 _CODE_KEYS = ("errorcode", "code", "__type", "error_code", "errortype")
 _MESSAGE_KEYS = ("errormessage", "message", "msg", "error_message", "statemessage")
 _decoder = json.JSONDecoder(strict=False)
@@ -48,18 +50,22 @@ def _documents(text: str) -> Iterator[tuple[int, int, Any]]:
     """Every JSON object or list of objects, and where it stands. What decodes to nothing is plain text."""
     budget = _WASTE * len(text) + 10_000
     at = text.find("{")
+    rest, base = text, 0  # rest is text[base:]
     while at >= 0 and budget > 0:
         starts = [at]
         if text[max(0, at - 200) : at].rstrip().endswith("["):
             starts.insert(0, text.rindex("[", 0, at))
         for start in starts:
+            if start - base > _WINDOW:
+                rest, base = text[start:], start
             try:
-                value, end = _decoder.raw_decode(text, start)
+                value, end = _decoder.raw_decode(rest, start - base)
             except json.JSONDecodeError as error:
-                budget -= error.pos - start + 20
+                budget -= error.pos + base - start + 20
             except (RecursionError, ValueError):
                 return  # deeper than any log, or a number of thousands of digits
             else:
+                end += base
                 yield start, end, value
                 break
         else:
