@@ -331,7 +331,7 @@ def complain(world: World, message: str, hint: str | None = None) -> None:
 def fault(world: World, error: Exception, *, debug: bool) -> int:
     """What nobody foresaw, before there is a session: a line, and no traceback but where it was asked for."""
     if debug:
-        world.stderr.write(redacted("".join(traceback.format_exception(error))))
+        world.stderr.write(trace(error))
     known = error if isinstance(error, CadoOpsError) else _info(error)
     complain(world, known.message, known.hint)
     return EXIT[Status.ERROR]
