@@ -81,11 +81,6 @@ class RoleName:
     path: str
     name: str
 
-    def in_account(self, partition: str, account: str) -> RoleArn:
-        """The role of this name in one account."""
-        arn = f"arn:{partition}:iam::{account}:role{self.path}{self.name}"
-        return RoleArn(arn, partition, account, self.path, self.name)
-
 
 def shown(value: object, limit: int = 60) -> str:
     """A value as it may stand in a message: shortened, quoted, control characters escaped."""

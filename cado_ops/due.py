@@ -91,11 +91,6 @@ class Claim:
         return self.due is not None or self.raw.split() in ([NEVER], [NEVER, "keep"])
 
 
-def claim_key(case: str) -> str:
-    """The tag key of a case's claim."""
-    return CLAIM_PREFIX + case
-
-
 def claim_value(due: datetime | None, keep: bool) -> str:
     """The tag value of a claim: ``-`` or the due time, then `` keep``."""
     return (format_due(due) if due else NEVER) + (" keep" if keep else "")

@@ -7,7 +7,6 @@ in the AWS CLI").
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -72,17 +71,6 @@ def rounds(filters: Sequence[Filter]) -> list[list[Filter]]:
         else:
             free.append(each)
     return groups
-
-
-def as_text(filter: Filter) -> str:
-    """The filter on one line, in the short form or, where that cannot say it, as JSON."""
-    if _is_simple(filter.name, "=") and all(_is_simple(value, ",\\") for value in filter.values):
-        return f"{filter.name}={','.join(filter.values)}"
-    return json.dumps({"Name": filter.name, "Values": list(filter.values)})
-
-
-def _is_simple(text: str, special: str) -> bool:
-    return bool(text) and text.isprintable() and text == text.strip() and not set(text) & {*special, "'", '"'}
 
 
 def _content(path: str, read_file: Callable[[str], str], where: str) -> str:

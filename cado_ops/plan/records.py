@@ -32,11 +32,6 @@ def change_from(record: Any) -> AnyChange:
         raise ValueError(f"no change: {problem}") from problem
 
 
-def record_id(record: Mapping[str, Any]) -> Any:
-    """The id of the change that a record holds: what the journal's results are kept under."""
-    return record["id"] if "id" in record else record["instance_id"]
-
-
 def check_scope_of(change: AnyChange) -> None:
     """Raises ValueError where a change, read from a file, would do more than what is shown of it."""
     if isinstance(change, TagChange):

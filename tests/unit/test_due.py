@@ -12,7 +12,6 @@ from cado_ops.due import (
     MAX_AHEAD,
     QUARTER,
     Claim,
-    claim_key,
     claim_value,
     format_due,
     is_expired,
@@ -21,6 +20,7 @@ from cado_ops.due import (
     parse_duration,
 )
 from cado_ops.errors import UsageError
+from cado_ops.model import CLAIM_PREFIX
 
 NOW = datetime(2026, 11, 23, 17, 46, 1, 5, tzinfo=UTC)
 
@@ -170,7 +170,7 @@ def test_due_round_trip(now: datetime, minutes: int) -> None:
 def test_claim_round_trip(case: str, due: datetime | None, keep: bool) -> None:
     due = due.replace(microsecond=0) if due else None
     value = claim_value(due, keep)
-    assert parse_claim(claim_key(case), value) == Claim(case, due, keep, value)
+    assert parse_claim(CLAIM_PREFIX + case, value) == Claim(case, due, keep, value)
     assert len(value) <= 256
 
 

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cado_ops.errors import UsageError
-from cado_ops.filters import MAX_VALUES, Filter, as_text, parse_filter, rounds
+from cado_ops.filters import MAX_VALUES, Filter, parse_filter, rounds
 
 
 def no_file(path: str) -> str:
@@ -125,12 +125,6 @@ def test_a_file_that_is_no_text() -> None:
         parse_filter("file://x", lambda path: b"\xff".decode())
 
 
-def test_as_text() -> None:
-    assert as_text(ENV) == "tag:Env=prod,staging"
-    assert as_text(Filter("tag:Env", ("",))) == '{"Name": "tag:Env", "Values": [""]}'
-    assert as_text(Filter("tag:Env", ("a\x1b",))) == '{"Name": "tag:Env", "Values": ["a\\u001b"]}'
-
-
 def test_no_name_twice_in_a_round() -> None:
     a, b, c, d = Filter("a", ("1",)), Filter("b", ("1",)), Filter("a", ("2",)), Filter("a", ("3",))
     assert rounds([a, b, c, d]) == [[a, b], [c], [d]]
@@ -149,13 +143,6 @@ def refusal(call: Callable[[], object]) -> UsageError | None:
 VALUES = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 NAMES = st.sampled_from(["instance-type", "tag-key", "vpc-id"]) | VALUES.filter(bool).map("tag:{}".format)
 FILTERS = st.builds(Filter, NAMES, st.lists(VALUES, min_size=1, max_size=5, unique=True).map(tuple))
-
-
-@given(FILTERS)
-def test_text_round_trip(filter: Filter) -> None:
-    text = as_text(filter)
-    assert text.isprintable()
-    assert parse_filter(text, no_file) == [filter]
 
 
 @given(FILTERS)
