@@ -190,9 +190,12 @@ def grant_change_from(record: Mapping[str, Any]) -> GrantChange:
         texts[key] = None if record[key] is None else text_of(record[key])
     for key in ("operations", "serves", "warnings"):
         texts[key] = tuple(map(text_of, record[key]))
+    action = Action(record["action"])
+    if (action is not Action.NONE and texts["key_arn"] is None) or (action in ENDING and texts["grant_id"] is None):
+        raise ValueError(f"a change that is to {action} nothing")
     return GrantChange(
         **texts,
-        action=Action(record["action"]),
+        action=action,
         constraints=_constraints(record["constraints"]),
         created=None if created is None else _moment(text_of(created)),
         owner=None if owner is None else Owner(owner),

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
 from cado_ops.grant_name import GrantName, digest_of
+from cado_ops.journal import seal
 from tests.functional.conftest import DE, EU, HOME, IN_PROD, PROD, RESEARCH, ROLE, STAGING, US, Cli, Terminal
 
 CADO = f"arn:aws:iam::{PROD}:role/CadoResponseRole"
@@ -140,6 +142,35 @@ def test_grants_of_a_run(cli: Cli, grants: Any) -> None:
     assert grants().ours("acme-ebs")
     gone = retire(cli, "--run", run, where=ROLE)
     assert (gone.code, gone.json["failures"][0]["stage"]) == (1, "select")
+
+
+@pytest.mark.parametrize(
+    "again",
+    [
+        lambda run: ("kms", "retire", "--run", run, "--yes", *ROLE),
+        lambda run: ("runs", "undo", run, "--yes"),
+        lambda run: ("runs", "resume", run, "--yes"),
+    ],
+    ids=["retire", "undo", "resume"],
+)
+@pytest.mark.parametrize("wrong", [["a", "list"], 7, {}, None])
+def test_a_journal_made_anew_over_something_else_is_refused(cli: Cli, grants: Any, again: Any, wrong: Any) -> None:
+    """Its chain of hashes is whole: whoever can write the file can compute it."""
+    grant(cli, "--key", "alias/acme-data", "--case", "A")
+    before = grants().everything()
+    [path] = cli.runs()
+    lines, head = [], ""
+    for line in path.read_bytes().splitlines():
+        body = {key: value for key, value in json.loads(line).items() if key != "hash"} | {"prev": head}
+        for change in body.get("changes", ()):
+            change["key_arn"] = wrong
+        sealed, head = seal(body)
+        lines.append(sealed)
+    path.write_bytes(b"".join(lines))
+    refused = cli.json(*again(path.stem))
+    assert refused.code == 4, refused.out
+    assert refused.json["status"] == "refused"
+    assert grants().everything() == before
 
 
 def test_narrowed_by_a_key_or_an_instance(cli: Cli, grants: Any, ids: Any) -> None:

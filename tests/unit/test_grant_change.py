@@ -15,7 +15,7 @@ from cado_ops.errors import RefusedError
 from cado_ops.grant_operations import FULL
 from cado_ops.model import SSM_TAG, Caller, ErrorInfo, Outcome, Owner
 from cado_ops.plan.change import Action, TagChange
-from cado_ops.plan.grant_change import GrantChange, grant_change_from, on_grant, on_key, volumes_bound
+from cado_ops.plan.grant_change import ENDING, GrantChange, grant_change_from, on_grant, on_key, volumes_bound
 from cado_ops.plan.planfile import SavedPlan, dump_plan, load_plan
 from cado_ops.plan.records import change_from, check_scope_of
 from tests.unit.grant_samples import (
@@ -53,13 +53,14 @@ TEXTS = st.lists(TEXT, max_size=2).map(tuple)
 def changes(draw: st.DrawFn) -> GrantChange:
     """Any change at all, of grants that there are, too."""
     name = draw(MAYBE | st.builds(name_of, CASES, st.none() | DUES))
+    action = draw(st.sampled_from(Action))
     return GrantChange(
         account=draw(TEXT),
         region=draw(TEXT),
         id=draw(TEXT),
-        action=draw(st.sampled_from(Action)),
-        key_arn=draw(MAYBE),
-        grant_id=draw(MAYBE),
+        action=action,
+        key_arn=draw(MAYBE if action is Action.NONE else TEXT),
+        grant_id=draw(TEXT if action in ENDING else MAYBE),
         name=name,
         grantee_principal=draw(MAYBE | GRANTEES),
         retiring_principal=draw(MAYBE),
@@ -116,6 +117,15 @@ class TestRecords:
     def test_a_services_grant_shows_the_service(self) -> None:
         grant = a_grant(grantee_principal=None, grantee_service="backup.amazonaws.com")
         assert on_grant(grant, Action.NONE).grantee_principal == "backup.amazonaws.com"
+
+    @pytest.mark.parametrize(
+        "change",
+        [replace(CREATE, key_arn=None), replace(RETIRE, key_arn=None), replace(RETIRE, grant_id=None)],
+        ids=["create", "retire", "no-grant"],
+    )
+    def test_what_is_to_change_nothing_in_particular_is_no_change(self, change: GrantChange) -> None:
+        with pytest.raises(ValueError, match="nothing"):
+            change_from(through_json(change))
 
     def test_tags_are_read_as_tags(self) -> None:
         tag = TagChange("1", "r", "i-1", "", "running", Action.TAG, {SSM_TAG: None}, {SSM_TAG: "True"})
