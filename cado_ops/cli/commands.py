@@ -113,11 +113,11 @@ def invoke(arguments: Sequence[str], world: World) -> int:
             args=list(arguments) or ["--help"], prog_name="cado-ops", standalone_mode=False, obj=world
         )
     except UsageError as error:
-        from cado_ops.cli.session import usage_error
+        from cado_ops.cli.complaint import usage_error
 
         return usage_error(world, error)
     except TyperException as error:
-        from cado_ops.cli.session import complain
+        from cado_ops.cli.complaint import complain
 
         context = getattr(error, "ctx", None)
         path = context.command_path if context is not None else "cado-ops"
@@ -128,7 +128,7 @@ def invoke(arguments: Sequence[str], world: World) -> int:
     except OSError:
         raise  # of a stdout that is gone: `app.main` knows what to do
     except Exception as error:  # noqa: BLE001  what fails before a session's own boundary is there
-        from cado_ops.cli.session import fault
+        from cado_ops.cli.complaint import fault
 
         return fault(world, error, debug="--debug" in arguments)
     return code if isinstance(code, int) else 0

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from cado_ops.cli.session import complain
+from cado_ops.cli.complaint import complain
 from cado_ops.cli.world import World
 from cado_ops.errors import UsageError
 

@@ -8,18 +8,19 @@ from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from cado_ops.cli.complaint import complain, internal
 from cado_ops.cli.given import MAX_CONCURRENCY, Given
 from cado_ops.cli.world import World
 from cado_ops.errors import AwsError, CadoOpsError, Kind, RefusedError, UsageError
 from cado_ops.fanout import waiting
 from cado_ops.model import Caller, ErrorInfo, Failure, LeftOut, Report, Status
-from cado_ops.redaction import redacted, trace
+from cado_ops.redaction import trace
 from cado_ops.render.machine import NdjsonStream
 from cado_ops.render.progress import Progress
 from cado_ops.render.query import check_query
 from cado_ops.render.report import write_report
 from cado_ops.render.text import count, cut
-from cado_ops.verdict.outcome import EXIT, USAGE_EXIT, summarise
+from cado_ops.verdict.outcome import EXIT, summarise
 from cado_ops.visible import sanitize
 from cado_ops.workflow.interrupts import Interrupts
 
@@ -318,37 +319,7 @@ def run(command: str, flags: Mapping[str, Any], world: World, body: Callable[[Se
         return session.ended_early(Status.ERROR, stage, ErrorInfo(code, error.message, error.hint))
     except Exception as error:  # noqa: BLE001  the boundary: nobody above could say it better
         _trace(session, error)
-        return session.ended_early(Status.ERROR, "internal", _info(error))
-
-
-def complain(world: World, message: str, hint: str | None = None) -> None:
-    """One clear line on stderr, and what mends it."""
-    world.stderr.write(f"cado-ops: {sanitize(message)}\n")
-    if hint:
-        world.stderr.write(f"  hint: {sanitize(hint)}\n")
-
-
-def fault(world: World, error: Exception, *, debug: bool) -> int:
-    """What nobody foresaw, before there is a session: a line, and no traceback but where it was asked for."""
-    if debug:
-        world.stderr.write(trace(error))
-    known = error if isinstance(error, CadoOpsError) else _info(error)
-    complain(world, known.message, known.hint)
-    return EXIT[Status.ERROR]
-
-
-def _info(error: Exception) -> ErrorInfo:
-    return ErrorInfo(
-        "InternalError",
-        f"this is a fault in cado-ops: {type(error).__name__}: {redacted(str(error))}",
-        "Run it with --debug and report what it prints.",
-    )
-
-
-def usage_error(world: World, error: UsageError) -> int:
-    """Exit 2: a line on stderr, nothing on stdout."""
-    complain(world, error.message, error.hint)
-    return USAGE_EXIT
+        return session.ended_early(Status.ERROR, "internal", internal(error))
 
 
 def default_session_name(caller: Caller, case: str | None) -> str:
