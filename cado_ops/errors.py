@@ -71,3 +71,15 @@ class AwsError(CadoOpsError):
         self.kind = kind
         self.operation = operation
         self.request_id = request_id
+
+    def like(self, *, message: str | None = None, answer_lost: bool | None = None) -> AwsError:
+        """The same error, said of something else."""
+        return AwsError(
+            self.code,
+            self.message if message is None else message,
+            hint=self.hint,
+            kind=self.kind,
+            operation=self.operation,
+            request_id=self.request_id,
+            answer_lost=self.answer_lost if answer_lost is None else answer_lost,
+        )

@@ -40,7 +40,7 @@ class GrantName:
 
 def parse_grant_name(text: str | None) -> GrantName | None:
     """The parts of a name that has our form to the letter; None for any other."""
-    match = _NAME.fullmatch(text or "")
+    match = _NAME.fullmatch(text) if text else None
     if match is None:
         return None
     due = None

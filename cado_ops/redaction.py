@@ -22,6 +22,8 @@ _FORMS = (
     re.compile(r"""(GrantTokens\\?["']?\s*[:=]\s*\[)([^\]]*)""", re.IGNORECASE),
     # JSON and Python's repr, also within a repr of bytes: "GrantToken": "…", 'X-Amz-Security-Token': b'…'
     re.compile(rf"""({_NAMES}\\?["']\s*:\s*b?\\?["'])((?:[^"'\\]|\\[^"'])*)""", re.IGNORECASE),
+    # The token that container credentials come with is called just that.
+    re.compile(r"""(\\?["']Token\\?["']\s*:\s*b?\\?["'])((?:[^"'\\]|\\[^"'])*)"""),
     # XML: <SessionToken>…</SessionToken>
     re.compile(rf"(<{_NAMES}>)([^<]*)", re.IGNORECASE),
     # A header or a canonical request: x-amz-security-token:…

@@ -28,7 +28,7 @@ from cado_ops.aws.endpoints import foreign_endpoint
 from cado_ops.aws.faults import EXPIRED_CODES, translate
 from cado_ops.aws.logs import redact_sdk_logs
 from cado_ops.aws.pace import Pace
-from cado_ops.aws.retry import DEFAULT_ATTEMPTS, Retry
+from cado_ops.aws.retry import ANSWER_LOST, DEFAULT_ATTEMPTS, Retry
 from cado_ops.aws.session import open_session
 from cado_ops.aws.throttling import Throttling
 from cado_ops.aws.tls import Trust
@@ -57,7 +57,7 @@ def understanding(action: str) -> Iterator[None]:
     """Turns what goes wrong in reading an answer into an AwsError: it was no answer of AWS's, or was cut short."""
     try:
         yield
-    except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
+    except (KeyError, IndexError, TypeError, ValueError, AttributeError, RecursionError) as error:
         problem = f"{type(error).__name__}: {redacted(str(error))[:200]}"
         raise AwsError(
             "MalformedResponse",
@@ -250,6 +250,10 @@ class Connection:
                 return self._retry.run(action, attempt, partial(self.throttling.note, account, region, action))
         except (BotoCoreError, ClientError, ResponseParserError, RuntimeError) as error:
             raise translate(error, action, service=service, profile=self.profile, account=account) from error
+        except AwsError as error:
+            # Of this program's own making: nobody is there to give an MFA code.
+            error.answer_lost = bool(getattr(error, ANSWER_LOST, False))
+            raise
         finally:
             _signing_credentials.reset(token)
 

@@ -41,6 +41,10 @@ INSTANCE_FIELDS: Fields = {
     },
 }
 
+# Four tenths of what is told of an instance, and nothing of that is read.
+INSTANCE_CUT = (b"networkInterfaceSet", b"blockDeviceMapping")
+TAG_FIELDS: Fields = {"NextToken": {}, "Tags": {"ResourceId": {}, "Key": {}, "Value": {}}}
+
 _NAMED_IDS = re.compile(r"The instance IDs? '([^']*)' do(?:es)? not exist")
 _ID = re.compile(r"i-[0-9a-f]+")
 
@@ -66,7 +70,7 @@ class Ec2:
         if filters:
             parameters["Filters"] = [{"Name": f.name, "Values": list(f.values)} for f in filters]
         pages = self._pages(cell, "DescribeInstances", parameters, "Reservations")
-        for page in pages if detailed else with_fields(INSTANCE_FIELDS, pages):
+        for page in pages if detailed else with_fields(INSTANCE_FIELDS, pages, INSTANCE_CUT):
             with understanding("DescribeInstances"):
                 instances = [
                     _instance(cell, each, detailed=detailed)
@@ -131,7 +135,7 @@ class Ec2:
                     {"Name": "key", "Values": keys},
                 ],
             }
-            for page in self._pages(cell, "DescribeTags", parameters, "Tags"):
+            for page in with_fields(TAG_FIELDS, self._pages(cell, "DescribeTags", parameters, "Tags")):
                 with understanding("DescribeTags"):
                     for tag in page:
                         found.setdefault(tag["ResourceId"], {})[tag["Key"]] = tag["Value"]

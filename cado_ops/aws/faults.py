@@ -57,6 +57,14 @@ def translate(
     error: BaseException, action: str, *, service: str = "sts", profile: str | None, account: str | None
 ) -> AwsError:
     """The program's error for a botocore exception of ``action``, whatever that exception is."""
+    problem = _translated(error, action, service=service, profile=profile, account=account)
+    problem.answer_lost = bool(getattr(error, ANSWER_LOST, False))
+    return problem
+
+
+def _translated(
+    error: BaseException, action: str, *, service: str, profile: str | None, account: str | None
+) -> AwsError:
     if isinstance(error, ClientError):
         return _from_client_error(error, action, service=service, profile=profile, account=account)
     if isinstance(error, (boto.ConnectionError, boto.HTTPClientError, ResponseParserError)):
@@ -70,11 +78,13 @@ def translate(
         )
     if isinstance(error, RuntimeError):
         # "Credentials were refreshed, but the refreshed credentials are still expired."
-        return AwsError("RuntimeError", str(error), hint=_mend("ExpiredToken", profile), kind=Kind.CREDENTIALS)
+        return AwsError(
+            "RuntimeError", redacted(str(error)), hint=_mend("ExpiredToken", profile), kind=Kind.CREDENTIALS
+        )
     credentials = credential_problem(error, profile)
     if credentials is not None:
         return credentials
-    return AwsError(type(error).__name__, str(error), operation=action)
+    return AwsError(type(error).__name__, redacted(str(error)), operation=action)
 
 
 def _from_client_error(
@@ -89,8 +99,7 @@ def _from_client_error(
         # The request may have taken effect all the same.
         kind = Kind.TRANSPORT
     hint = _hint(action, code, kind, service=service, profile=profile, account=account)
-    lost = bool(getattr(error, ANSWER_LOST, False))
-    if names_no_error(error) and (status in CUT_SHORT_STATUS or lost):
+    if names_no_error(error) and (status in CUT_SHORT_STATUS or getattr(error, ANSWER_LOST, False)):
         # Then it says nothing of an attempt before it, either.
         kind, hint = Kind.TRANSPORT, _NETWORK
         said = redacted(str(body.get("Message") or ""))[:200]
@@ -101,7 +110,6 @@ def _from_client_error(
         kind=kind,
         hint=hint,
         operation=action,
-        answer_lost=lost,
         request_id=error.response.get("ResponseMetadata", {}).get("RequestId"),
     )
 
@@ -171,7 +179,9 @@ def credential_problem(error: BaseException, profile: str | None) -> AwsError | 
                 f"aws configure sso{option}, or set AWS_PROFILE, or --profile NAME",
             )
         case boto.PartialCredentialsError():
-            return problem(f"The AWS credentials are incomplete ({error}).", f"aws configure{option}")
+            return problem(
+                f"The AWS credentials are incomplete ({redacted(str(error))}).", f"aws configure{option}"
+            )
         case boto.CredentialRetrievalError():
             return problem(
                 f"The credentials could not be had: {redacted(str(error)).rstrip(': ')}",
@@ -179,7 +189,8 @@ def credential_problem(error: BaseException, profile: str | None) -> AwsError | 
             )
         case boto.InfiniteLoopConfigError() | boto.InvalidConfigError() | boto.ConfigParseError():
             return problem(
-                f"Your AWS configuration is not valid: {error}", "Mend ~/.aws/config (or AWS_CONFIG_FILE)."
+                f"Your AWS configuration is not valid: {redacted(str(error))}",
+                "Mend ~/.aws/config (or AWS_CONFIG_FILE).",
             )
         case boto.NoRegionError():
             return problem("No region is set.", "Name one: --region, AWS_REGION, or region in the profile")

@@ -11,7 +11,7 @@ Everything else, and whatever is met here that was not expected, is left to boto
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import UTC, datetime
@@ -28,23 +28,26 @@ T = TypeVar("T")
 _Parse: TypeAlias = Callable[[Element, str], Any]
 _ParseJson: TypeAlias = Callable[[Any], Any]
 
-_fields: ContextVar[Fields | None] = ContextVar("cado_ops_fields", default=None)
+_wanted: ContextVar[tuple[Fields, Sequence[bytes]] | None] = ContextVar("cado_ops_wanted", default=None)
 
 
 @contextmanager
-def only(fields: Fields | None) -> Iterator[None]:
-    """Of answers that are parsed meanwhile in this thread, these fields are wanted; all of them for None."""
-    token = _fields.set(fields)
+def only(fields: Fields, cut: Sequence[bytes] = ()) -> Iterator[None]:
+    """Of answers that are parsed meanwhile in this thread, these fields are wanted.
+
+    ``cut`` are elements of XML that hold none of them, and much else: they are taken out before it is parsed.
+    """
+    token = _wanted.set((fields, cut))
     try:
         yield
     finally:
-        _fields.reset(token)
+        _wanted.reset(token)
 
 
-def with_fields(fields: Fields, pages: Iterator[T]) -> Iterator[T]:
+def with_fields(fields: Fields, pages: Iterator[T], cut: Sequence[bytes] = ()) -> Iterator[T]:
     """Pages of answers that are read while they are iterated: of each, these fields alone."""
     while True:
-        with only(fields):
+        with only(fields, cut):
             try:
                 page = next(pages)
             except StopIteration:
@@ -56,10 +59,10 @@ class FieldsParser(EC2QueryParser):  # type: ignore[misc]
     """botocore's parser of EC2's answers, short-cut where fields were named."""
 
     def _do_parse(self, response: Any, shape: Any) -> Any:
-        fields = _fields.get()
-        if fields is not None and shape is not None:
+        wanted = _wanted.get()
+        if wanted is not None and shape is not None:
             try:
-                return parse(response["body"], shape, fields)
+                return parse(response["body"], shape, *wanted)
             except (ParseError, UnexpectedError, ValueError, KeyError):
                 pass  # botocore reads it, or says what is wrong
         return super()._do_parse(response, shape)
@@ -69,10 +72,10 @@ class FieldsJsonParser(JSONParser):  # type: ignore[misc]
     """The same for the services that answer in JSON."""
 
     def _do_parse(self, response: Any, shape: Any) -> Any:
-        fields = _fields.get()
-        if fields is not None and shape is not None:
+        wanted = _wanted.get()
+        if wanted is not None and shape is not None:
             try:
-                parsed = parse_json(response["body"], shape, fields)
+                parsed = parse_json(response["body"], shape, wanted[0])
             except (UnexpectedError, ValueError, KeyError, OverflowError, OSError, RecursionError):
                 pass
             else:
@@ -96,12 +99,12 @@ class UnexpectedError(Exception):
     """Something that this parser does not know."""
 
 
-def parse(body: bytes, shape: Shape, fields: Fields) -> dict[str, Any]:
+def parse(body: bytes, shape: Shape, fields: Fields, cut: Sequence[bytes] = ()) -> dict[str, Any]:
     """The ``fields`` of an answer of EC2, with its request id where botocore puts it.
 
     Raises UnexpectedError, ParseError, ValueError, KeyError.
     """
-    root = fromstring(body, XMLParser(encoding="utf-8"))
+    root = fromstring(_without(cut, body), XMLParser(encoding="utf-8"))
     # Every element of an answer is of one namespace, as ElementTree writes it: {http://ec2…}reservationSet.
     namespace = root.tag[: root.tag.rfind("}") + 1]
     parsed: dict[str, Any] = _parser_of(shape, fields)(root, namespace)
@@ -109,6 +112,26 @@ def parse(body: bytes, shape: Shape, fields: Fields) -> dict[str, Any]:
     if request_id is not None:
         parsed["ResponseMetadata"] = {"RequestId": request_id.text}
     return parsed
+
+
+def _without(tags: Sequence[bytes], body: bytes) -> bytes:
+    """The document without these elements, which hold none of their own kind.
+
+    In XML "<" begins markup and nothing else, but within comments and CDATA, which AWS does not send: then nothing
+    is cut. Nor is what does not fit together: that is left to the parser, to be told.
+    """
+    if b"<!" in body:
+        return body
+    for tag in tags:
+        opening, closing = b"<" + tag + b">", b"</" + tag + b">"
+        kept, end = [], 0
+        while (start := body.find(opening, end)) >= 0 and (close := body.find(closing, start)) >= 0:
+            if body.find(opening, start + 1, close) >= 0:
+                break
+            kept.append(body[end:start])
+            end = close + len(closing)
+        body = b"".join((*kept, body[end:]))
+    return body
 
 
 def _parser_of(shape: Shape, fields: Fields) -> _Parse:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from datetime import UTC
+from functools import lru_cache
 from typing import Any
 
 from cado_ops.aws.connection import Connection, understanding
@@ -167,11 +168,8 @@ class Kms:
 
 def _grant(cell: Cell, entry: Mapping[str, Any]) -> Grant:
     created, issuing = entry.get("CreationDate"), entry.get("IssuingAccount")
-    # On a key of another account (ListRetirableGrants), the grant is where the key is.
     arn = entry["KeyId"]
-    account, region = (
-        (arn.split(":")[4], arn.split(":")[3]) if arn.startswith("arn:") else (cell.account, cell.region)
-    )
+    account, region = _place_of(arn, cell)
     return Grant(
         account=account,
         region=region,
@@ -186,6 +184,15 @@ def _grant(cell: Cell, entry: Mapping[str, Any]) -> Grant:
         created=created.astimezone(UTC) if created else None,
         grantee_service=entry.get("GranteeServicePrincipal") or None,
     )
+
+
+@lru_cache(maxsize=1024)
+def _place_of(arn: str, cell: Cell) -> tuple[str, str]:
+    """Account and region of a grant: those of its key, which may be another account's (ListRetirableGrants)."""
+    if not arn.startswith("arn:"):
+        return cell.account, cell.region
+    _, _, _, region, account, *_ = arn.split(":")
+    return account, region
 
 
 def _request_id(answer: Mapping[str, Any]) -> str | None:

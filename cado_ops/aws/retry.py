@@ -159,9 +159,19 @@ class Retry:
         """``throttled`` is told of each wait (seconds) that AWS asked for by throttling."""
         started = self._clock()
         failed: list[BaseException] = []
+        try:
+            # Nearly all calls are made once: what it takes to make them again is made when it is needed.
+            return call()
+        except Exception as error:  # noqa: BLE001  raised by the first attempt below
+            first: Exception | None = error
 
         def attempt() -> T:
-            if failed and self._stopped():
+            nonlocal first
+            if first is not None:
+                error, first = first, None
+                failed.append(error)
+                raise error
+            if self._stopped():
                 raise failed[-1]  # the stop came during the wait
             try:
                 return call()

@@ -16,6 +16,7 @@ from cado_ops.aws.faults import credential_problem, translate
 from cado_ops.aws.fields import FieldsParserFactory
 from cado_ops.aws.service_models import use_cut_models
 from cado_ops.errors import AwsError, Kind
+from cado_ops.shell import quote
 
 
 def open_session(profile: str | None) -> tuple[botocore.session.Session, Any]:
@@ -68,7 +69,7 @@ def _prepare_assume_role(core: botocore.session.Session) -> None:
                 "MfaNeeded",
                 "MFA is needed for your profile, and there is no terminal to ask for the code.",
                 hint="Get a session first, in a terminal: aws sts get-caller-identity"
-                + (f" --profile {core.profile}" if core.profile else ""),
+                + (f" --profile {quote(core.profile)}" if core.profile else ""),
                 kind=Kind.CREDENTIALS,
             )
         return getpass.getpass(question, stream=sys.stderr)

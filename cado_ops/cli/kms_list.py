@@ -11,9 +11,8 @@ from cado_ops.cli.options import KMS_LIST_OPTIONS, takes
 from cado_ops.cli.session import Session, run
 from cado_ops.cli.world import World
 from cado_ops.errors import UsageError
-from cado_ops.model import Grant, Outcome, Owner, Report, Status
-from cado_ops.plan.change import Action
-from cado_ops.plan.grant_change import on_grant
+from cado_ops.model import Owner, Report, Status
+from cado_ops.plan.grant_change import listed
 from cado_ops.plan.retiring import RetireWish, remarks_on
 from cado_ops.verdict.outcome import status_of
 
@@ -51,26 +50,22 @@ def list_grants(ctx: typer.Context, *, flags: dict[str, Any]) -> int:
         items: list[dict[str, Any]] = []
         session.progress.phase("listing", None)
         for page in reader.walk_retirable(seen) if retirable else reader.walk(seen):
-            listed: list[dict[str, Any]] = []
+            items_of_page: list[dict[str, Any]] = []
             for grant in page.grants:
                 whose = owner(grant)
                 if whose not in owners or (chosen.by_name and not (whose is Owner.OURS and chosen.selects(grant))):
                     continue
                 counts[str(whose)] += 1
-                listed.append(_item(grant, whose))
+                items_of_page.append(listed(grant, whose, remarks_on(grant)))
             if session.streams:
-                session.stream_only(listed)
+                session.stream_only(items_of_page)
             else:
-                items += listed
+                items += items_of_page
         for remark in reader.remarks:
             session.warn(remark)
         return _report(session, seen, items, counts)
 
     return run("kms list", flags, world, body)
-
-
-def _item(grant: Grant, owner: Owner) -> dict[str, Any]:
-    return on_grant(grant, Action.NONE, owner=owner, warnings=remarks_on(grant), outcome=Outcome.LISTED).as_item()
 
 
 def _report(

@@ -165,6 +165,31 @@ def on_grant(grant: Grant, action: Action, **more: Any) -> GrantChange:
     )
 
 
+def listed(grant: Grant, owner: Owner, warnings: tuple[str, ...]) -> dict[str, Any]:
+    """The item of a grant that is only listed: that of `on_grant`, made at once. There may be a million."""
+    name = parse_grant_name(grant.name)
+    return {
+        "account": grant.account,
+        "region": grant.region,
+        "key_arn": grant.key_arn,
+        "grant_id": grant.grant_id,
+        "name": grant.name,
+        "grantee_principal": grant.grantee_principal or grant.grantee_service,
+        "retiring_principal": grant.retiring_principal,
+        "issuing_account": grant.issuing_account,
+        "operations": list(grant.operations),
+        "creation_date": format_due(grant.created) if grant.created else None,
+        "case": name.case if name else None,
+        "expires_at": format_due(name.due) if name and name.due else None,
+        "owner": str(owner),
+        "serves": list(volumes_bound(grant.constraints)),
+        "action": "none",
+        "outcome": "listed",
+        "warnings": list(warnings),
+        "error": None,
+    }
+
+
 def on_key(key: Key, id: str, action: Action, **more: Any) -> GrantChange:
     """A change on a key that is not about a grant that there is; ``more`` as for `on_grant`."""
     return GrantChange(account=key.account, region=key.region, id=id, action=action, key_arn=key.arn, **more)
@@ -190,8 +215,10 @@ def grant_change_from(record: Mapping[str, Any]) -> GrantChange:
         texts[key] = None if record[key] is None else text_of(record[key])
     for key in ("operations", "serves", "warnings"):
         texts[key] = tuple(map(text_of, record[key]))
-    action = Action(record["action"])
-    if (action is not Action.NONE and texts["key_arn"] is None) or (action in ENDING and texts["grant_id"] is None):
+    action, outcome = Action(record["action"]), Outcome(record["outcome"])
+    # One whose outcome stayed open has no id: an undo that could not look finds it by its name and terms.
+    nameless = action in ENDING and outcome is Outcome.PLANNED and texts["grant_id"] is None
+    if nameless or (action is not Action.NONE and texts["key_arn"] is None):
         raise ValueError(f"a change that is to {action} nothing")
     return GrantChange(
         **texts,
@@ -199,7 +226,7 @@ def grant_change_from(record: Mapping[str, Any]) -> GrantChange:
         constraints=_constraints(record["constraints"]),
         created=None if created is None else _moment(text_of(created)),
         owner=None if owner is None else Owner(owner),
-        outcome=Outcome(record["outcome"]),
+        outcome=outcome,
         error=None if error is None else ErrorInfo(**error),
     )
 

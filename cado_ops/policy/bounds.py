@@ -16,7 +16,7 @@ from cado_ops.policy.elements import Intrinsic, Value
 MAX_STATEMENTS = 500
 MAX_VALUES = 10_000
 # Tags' values and documents' names by wildcard are tried one by one, each against all that the policies say.
-MAX_TRIED = 200
+MAX_TRIED = 400
 # "IAM identifiers": an ARN has up to 2,048 characters. What CloudFormation fills in may be written at more length.
 MAX_STRING, MAX_INTRINSIC = 2_048, 16_384
 

@@ -295,10 +295,9 @@ def _remark(change: TagChange, warnings: tuple[str, ...]) -> TagChange:
 
 
 def answer_is_open(error: AwsError) -> bool:
-    """Whether an error leaves it open that the request took effect: no answer came, or one that tells nothing of an
-    attempt before it that got none."""
-    tells_nothing = error.kind in (Kind.THROTTLED, Kind.CREDENTIALS) or error.operation == "AssumeRole"
-    return error.kind is Kind.TRANSPORT or (error.answer_lost and tells_nothing)
+    """Whether an error leaves it open that the request took effect: no answer came, or there was an attempt before
+    it that got none. Of that a refusal tells nothing; only that a thing is not there makes it all the same."""
+    return error.kind is Kind.TRANSPORT or (error.answer_lost and error.kind is not Kind.NOT_FOUND)
 
 
 def _info(error: AwsError) -> ErrorInfo:

@@ -42,6 +42,8 @@ def send_shrinking(
     sent = Sent()
     waiting = [list(ids[start : start + LARGEST]) for start in range(0, len(ids), LARGEST)]
     refused_alone = 0
+    # Those of a batch that may have been taken all the same: what is said of them later tells nothing of that.
+    lost: set[str] = set()
     while waiting:
         batch = waiting.pop(0)
         if stopped():
@@ -50,6 +52,7 @@ def send_shrinking(
         try:
             request_id = send(batch)
         except AwsError as error:
+            lost |= set(batch) if error.answer_lost else set()
             gone = [bad for bad in named_missing(error) if bad in batch]
             if gone:
                 sent.refused |= dict.fromkeys(gone, error)
@@ -68,6 +71,8 @@ def send_shrinking(
                 waiting[:0] = [batch[:half], batch[half:]]
         else:
             sent.accepted |= dict.fromkeys(batch, request_id)
+    for each in lost & sent.refused.keys():
+        sent.refused[each] = sent.refused[each].like(answer_lost=True)
     return sent
 
 
@@ -75,11 +80,4 @@ def _not_tried(error: AwsError, count: int) -> AwsError:
     remark = (
         f" (said of {count} instances together: like all that were tried before them, they were not tried singly)"
     )
-    return AwsError(
-        error.code,
-        error.message + remark,
-        hint=error.hint,
-        kind=error.kind,
-        operation=error.operation,
-        request_id=error.request_id,
-    )
+    return error.like(message=error.message + remark)

@@ -12,7 +12,7 @@ import pytest
 from cado_ops.cli.app import main
 from cado_ops.cli.world import World
 from cado_ops.journal import read_run
-from tests.functional.conftest import IN_PROD, Cli
+from tests.functional.conftest import EU, IN_PROD, PROD, ROLE, US, Cli
 from tests.functional.power import cut_off
 
 KEY = ("--key", "alias/acme-data", *IN_PROD)
@@ -316,3 +316,34 @@ def test_a_duplicate_that_was_ended_is_told_and_comes_back_by_undo(cli: Cli, gra
     assert undone.code == 0, undone.out
     [left] = grants().ours("acme-data")
     assert "2030-01-01" in left["Name"]
+
+
+def test_an_undo_that_could_not_look_for_a_grant_whose_making_stayed_open_is_gone_on_with(
+    cli: Cli, sandbox: Any, grants: Any
+) -> None:
+    """Its record has no grant's id: that is found by name and terms, once the key can be read."""
+    before = grants().everything()
+    where = ("--account", PROD, "--region", f"{EU},{US}", *ROLE)
+
+    def lose(request: Any) -> Any:
+        if request.action == "CreateGrant" and request.region == EU:
+            return request.error("KMSInternalException", "An internal error has occurred", 500)
+        return None
+
+    sandbox.intercept = lose
+    granted = cli.json("kms", "grant", "--key", "alias/acme-data", *where, "--case", "A", "--yes")
+    assert sorted(item["outcome"] for item in granted.json["items"]) == ["changed", "unknown"]
+
+    def deny(request: Any) -> Any:
+        if request.action == "ListGrants" and request.region == EU:
+            return request.error("AccessDeniedException", "User: x is not authorized to perform: kms:ListGrants")
+        return None
+
+    sandbox.intercept = deny
+    undone = cli.json("runs", "undo", granted.json["run_id"], "--yes")
+    assert sorted(item["outcome"] for item in undone.json["items"]) == ["changed", "failed"]
+    sandbox.intercept = None
+    resumed = cli.json("runs", "resume", undone.json["run_id"], "--yes")
+    assert resumed.code == 0, resumed.out
+    assert cli.json("runs", "undo", granted.json["run_id"], "--yes").code == 0
+    assert grants().everything() == before

@@ -259,6 +259,25 @@ def test_a_refusal_by_somebody_else_says_nothing_of_an_attempt_whose_answer_was_
     assert "HTTP status 404, names no error of AWS's" in problem.message
 
 
+@pytest.mark.parametrize(
+    "error",
+    [
+        boto.CredentialRetrievalError(provider="sso", error_msg="no"),
+        boto.UnauthorizedSSOTokenError(),
+        boto.NoCredentialsError(),
+        RuntimeError("Credentials were refreshed, but the refreshed credentials are still expired."),
+        boto.ReadTimeoutError(endpoint_url="https://x"),
+        boto.BotoCoreError(),
+        client_error("AccessDenied", status=403),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_that_an_answer_was_lost_before_is_kept_whatever_came_then(error: Exception) -> None:
+    assert not translated(error).answer_lost
+    setattr(error, ANSWER_LOST, True)
+    assert translated(error).answer_lost
+
+
 def test_an_answer_without_a_body() -> None:
     error = translated(ClientError({}, "CreateTags"))  # type: ignore[typeddict-item]
     assert (error.code, error.kind) == ("Unknown", Kind.OTHER)

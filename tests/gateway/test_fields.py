@@ -14,12 +14,13 @@ from botocore.parsers import EC2QueryParser, JSONParser, ResponseParserError
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cado_ops.aws.ec2 import INSTANCE_FIELDS, _instance
+from cado_ops.aws.ec2 import INSTANCE_CUT, INSTANCE_FIELDS, TAG_FIELDS, _instance
 from cado_ops.aws.fields import (
     Fields,
     FieldsJsonParser,
     FieldsParser,
     UnexpectedError,
+    _without,
     only,
     parse,
     parse_json,
@@ -108,7 +109,7 @@ def stock(body: bytes) -> Any:
 def test_what_is_parsed_is_what_botocore_parses(seed: int):
     body = answer(random.Random(seed))
     whole = stock(body)
-    ours = parse(body, INSTANCES, INSTANCE_FIELDS)
+    ours = parse(body, INSTANCES, INSTANCE_FIELDS, INSTANCE_CUT)
     metadata = {name: whole[name] for name in ("ResponseMetadata",) if name in whole}
     assert ours == kept(whole, INSTANCE_FIELDS) | metadata
 
@@ -137,7 +138,72 @@ def test_no_field_that_is_read_of_an_instance_is_left_out(seed: int):
     def instance(parsed: Any) -> Any:
         return _instance(CELL, parsed["Reservations"][0]["Instances"][0], detailed=False)
 
-    assert instance(parse(body, INSTANCES, INSTANCE_FIELDS)) == instance(stock(body))
+    assert instance(parse(body, INSTANCES, INSTANCE_FIELDS, INSTANCE_CUT)) == instance(stock(body))
+
+
+@settings(max_examples=30)
+@given(st.integers(0, 2**32))
+def test_tags_are_what_botocore_parses(seed: int):
+    shape = MODEL.operation_model("DescribeTags").output_shape
+    whole = document(shape, "DescribeTagsResponse", random.Random(seed))
+    body = whole.encode() if not whole.endswith("/>") else b"<DescribeTagsResponse></DescribeTagsResponse>"
+    parsed = EC2QueryParser()._do_parse({"body": body}, shape)
+    assert parse(body, shape, TAG_FIELDS) == kept(parsed, TAG_FIELDS)
+
+
+def with_networks(inner: str) -> bytes:
+    return (
+        "<DescribeInstancesResponse><reservationSet><item><instancesSet>"
+        f"<item><instanceId>i-1</instanceId>{inner}<platform>windows</platform></item>"
+        "</instancesSet></item></reservationSet></DescribeInstancesResponse>"
+    ).encode()
+
+
+@pytest.mark.parametrize(
+    "inner",
+    [
+        "<networkInterfaceSet/>",
+        "<networkInterfaceSet></networkInterfaceSet>",
+        "<networkInterfaceSet><item><status>in-use</status></item></networkInterfaceSet><blockDeviceMapping/>",
+        "<networkInterfaceSet><item/></networkInterfaceSet>" * 2,
+        "<!-- <networkInterfaceSet> --><instanceType>m5</instanceType><!-- </networkInterfaceSet> -->",
+        "<keyName><![CDATA[<networkInterfaceSet>]]></keyName><imageId><![CDATA[</networkInterfaceSet>]]></imageId>",
+        "<keyName>&lt;networkInterfaceSet&gt;</keyName><imageId>&lt;/networkInterfaceSet&gt;</imageId>",
+        '<networkInterfaceSet new="1"><item><instanceId>i-2</instanceId></item></networkInterfaceSet>',
+    ],
+)
+def test_what_is_cut_makes_no_difference(inner: str):
+    body = with_networks(inner)
+    assert parse(body, INSTANCES, INSTANCE_FIELDS, INSTANCE_CUT) == kept(stock(body), INSTANCE_FIELDS)
+
+
+@pytest.mark.parametrize(
+    "inner",
+    [
+        "<networkInterfaceSet>",
+        "</networkInterfaceSet>",
+        "<networkInterfaceSet><networkInterfaceSet></networkInterfaceSet>",
+        "<networkInterfaceSet><networkInterfaceSet></networkInterfaceSet></networkInterfaceSet>",
+    ],
+)
+def test_what_does_not_fit_together_is_left_to_botocore(inner: str):
+    body = with_networks(inner)
+    answer = {"body": body, "headers": {}, "status_code": 200}
+
+    def said(parser: EC2QueryParser) -> Any:
+        try:
+            return kept(parser.parse(answer, INSTANCES), INSTANCE_FIELDS)
+        except ResponseParserError as error:
+            return type(error)
+
+    with only(INSTANCE_FIELDS, INSTANCE_CUT):
+        assert said(FieldsParser()) == said(EC2QueryParser())
+
+
+def test_most_of_an_instance_is_cut():
+    body = with_networks("<networkInterfaceSet><item><status>in-use</status></item></networkInterfaceSet>")
+    assert b"in-use" in body
+    assert b"in-use" not in _without(INSTANCE_CUT, body)
 
 
 def test_without_fields_all_of_it_is_parsed():

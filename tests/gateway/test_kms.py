@@ -535,6 +535,13 @@ class TestWriting:
         assert (caught.value.code, caught.value.answer_lost) == ("NotFoundException", True)
         assert len({request.key for request in wire.of(action)}) == 2
 
+    def test_nor_where_nobody_is_there_to_give_a_code(self, wire: Wire, kms: Kms, action: str) -> None:
+        mfa = AwsError("MfaNeeded", "MFA is needed", kind=Kind.CREDENTIALS)
+        wire.reply(action, ReadTimeoutError(endpoint_url="x"), mfa)
+        with pytest.raises(AwsError) as caught:
+            WRITES[action](kms)
+        assert (caught.value.code, caught.value.answer_lost) == ("MfaNeeded", True)
+
     def test_a_renewal_alone_loses_no_answer(self, wire: Wire, kms: Kms, action: str) -> None:
         wire.reply(action, error("ExpiredTokenException"), error("NotFoundException"))
         with pytest.raises(AwsError) as caught:
@@ -566,6 +573,13 @@ def test_an_answer_that_was_lost_is_not_forgotten_where_the_session_cannot_be_re
         kms.retire_grant(CELL, KEY_ARN, GRANT_ID)
     assert (caught.value.operation, caught.value.code) == ("AssumeRole", code)
     assert caught.value.answer_lost
+
+
+def test_an_answer_nested_too_deep_to_be_read_leaves_it_open(wire: Wire, kms: Kms) -> None:
+    wire.reply("CreateGrant", answer("[" * 100_000))
+    with pytest.raises(AwsError) as caught:
+        create(kms)
+    assert (caught.value.code, caught.value.kind) == ("MalformedResponse", Kind.TRANSPORT)
 
 
 def test_an_organisations_deny(wire: Wire, kms: Kms) -> None:

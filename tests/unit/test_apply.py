@@ -409,6 +409,18 @@ class TestLostAnswers:
         assert (change.error.code, change.error.hint) == ("ReadTimeoutError", "Look at the network")
         assert change.warnings
 
+    def test_before_a_refusal(self) -> None:
+        """The first attempt set the tags and its answer was lost; the second met a policy that is new."""
+        there = world(3)
+        refused = AwsError("UnauthorizedOperation", "words", kind=Kind.DENIED, answer_lost=True)
+
+        def taken(world: World, call: Any, ids: Sequence[str]) -> None:
+            world.take(call, ids, SSM)
+            raise refused
+
+        there.faults["CreateTags"] = [taken, *[DENIED] * 9]
+        assert outcomes(there.apply(there.plan())) == everything(Outcome.CHANGED, 3)
+
     def test_it_cannot_be_looked_at(self) -> None:
         there = world(1)
         there.faults |= {"CreateTags": [LOST], "DescribeTags": [DENIED]}

@@ -530,7 +530,13 @@ class TestLostAnswers:
 
     @pytest.mark.parametrize(
         ("kind", "operation"),
-        [(Kind.THROTTLED, ""), (Kind.CREDENTIALS, ""), (Kind.DENIED, "AssumeRole"), (Kind.OTHER, "AssumeRole")],
+        [
+            (Kind.THROTTLED, ""),
+            (Kind.CREDENTIALS, ""),
+            (Kind.DENIED, ""),
+            (Kind.OTHER, ""),
+            (Kind.DENIED, "AssumeRole"),
+        ],
     )
     def test_before_a_refusal_that_says_nothing_of_them(self, run: Any, kind: Kind, operation: str) -> None:
         """The first attempt made the grant and its answer was lost; the others were throttled or had no session."""

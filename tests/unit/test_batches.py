@@ -102,6 +102,22 @@ def test_each_refused_instance_has_its_own_error() -> None:
     assert {each: error.code for each, error in sent.refused.items()} == {"i-1": "NotFound", "i-2": "Denied"}
 
 
+def test_that_an_answer_was_lost_is_said_of_each_that_is_refused_later() -> None:
+    """The first call may have taken them all: a refusal of one of them tells nothing of that."""
+    server = Server(forbidden=ids(1))
+    lost = [AwsError("Denied", "You are not authorized", kind=Kind.DENIED, answer_lost=True)]
+
+    def send(batch: list[str]) -> str:
+        if lost:
+            raise lost.pop()
+        return server(batch)
+
+    sent = send_shrinking(ids(4), send, named)
+    assert sorted(sent.accepted) == ["i-1", "i-2", "i-3"]
+    assert {each: error.answer_lost for each, error in sent.refused.items()} == {"i-0": True}
+    assert not send_shrinking(ids(4), server, named).refused["i-0"].answer_lost
+
+
 def test_where_nobody_is_accepted_it_gives_up() -> None:
     server = Server(forbidden=ids(1000))
     sent = send_shrinking(ids(1000), server, named)

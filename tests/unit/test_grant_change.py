@@ -13,9 +13,17 @@ from hypothesis import strategies as st
 
 from cado_ops.errors import RefusedError
 from cado_ops.grant_operations import FULL
-from cado_ops.model import SSM_TAG, Caller, ErrorInfo, Outcome, Owner
+from cado_ops.model import SSM_TAG, Caller, ErrorInfo, Grant, Outcome, Owner
 from cado_ops.plan.change import Action, TagChange
-from cado_ops.plan.grant_change import ENDING, GrantChange, grant_change_from, on_grant, on_key, volumes_bound
+from cado_ops.plan.grant_change import (
+    ENDING,
+    GrantChange,
+    grant_change_from,
+    listed,
+    on_grant,
+    on_key,
+    volumes_bound,
+)
 from cado_ops.plan.planfile import SavedPlan, dump_plan, load_plan
 from cado_ops.plan.records import change_from, check_scope_of
 from tests.unit.grant_samples import (
@@ -53,14 +61,14 @@ TEXTS = st.lists(TEXT, max_size=2).map(tuple)
 def changes(draw: st.DrawFn) -> GrantChange:
     """Any change at all, of grants that there are, too."""
     name = draw(MAYBE | st.builds(name_of, CASES, st.none() | DUES))
-    action = draw(st.sampled_from(Action))
+    action, outcome = draw(st.sampled_from(Action)), draw(st.sampled_from(Outcome))
     return GrantChange(
         account=draw(TEXT),
         region=draw(TEXT),
         id=draw(TEXT),
         action=action,
         key_arn=draw(MAYBE if action is Action.NONE else TEXT),
-        grant_id=draw(TEXT if action in ENDING else MAYBE),
+        grant_id=draw(TEXT if action in ENDING and outcome is Outcome.PLANNED else MAYBE),
         name=name,
         grantee_principal=draw(MAYBE | GRANTEES),
         retiring_principal=draw(MAYBE),
@@ -71,7 +79,7 @@ def changes(draw: st.DrawFn) -> GrantChange:
         owner=draw(st.none() | st.sampled_from(Owner)),
         serves=draw(TEXTS),
         after=draw(MAYBE),
-        outcome=draw(st.sampled_from(Outcome)),
+        outcome=outcome,
         warnings=draw(TEXTS),
         error=draw(st.none() | st.builds(ErrorInfo, TEXT, TEXT, MAYBE)),
     )
@@ -103,6 +111,17 @@ class TestRecords:
             "issuing_account", "operations", "creation_date", "case", "expires_at", "owner", "serves", "action",
             "outcome", "warnings", "error",
         ]  # fmt: skip
+
+    @settings(max_examples=40)
+    @given(st.builds(replace, st.sampled_from([a_grant(), our_grant(), our_grant(due=LATE)]),
+        grantee_principal=MAYBE, grantee_service=MAYBE, constraints=CONSTRAINTS, created=st.none() | DUES,
+    ), st.sampled_from(Owner), TEXTS)  # fmt: skip
+    def test_what_is_listed_is_the_item_of_a_change_of_nothing(
+        self, grant: Grant, owner: Owner, warnings: tuple[str, ...]
+    ) -> None:
+        change = on_grant(grant, Action.NONE, owner=owner, warnings=warnings, outcome=Outcome.LISTED)
+        assert listed(grant, owner, warnings) == change.as_item()
+        assert list(listed(grant, owner, warnings)) == list(change.as_item())
 
     def test_fractions_of_a_second_are_dropped(self) -> None:
         precise = replace(RETIRE, created=CREATED + timedelta(microseconds=5))

@@ -31,6 +31,9 @@ SECRET = "AQpAM2RhZ+x/y=="
         json.dumps({"Credentials": {"AccessKeyId": "ASIA", "SecretAccessKey": SECRET, "SessionToken": SECRET}}),
         f"aws_secret_access_key = {SECRET}".replace(" = ", "="),
         f"WebIdentityToken={SECRET}&RoleArn=x",
+        json.dumps({"AccessKeyId": "ASIA", "Token": SECRET, "Expiration": "2026"}),
+        repr(json.dumps({"Token": SECRET}).encode()),
+        f'{{"AccessKeyId":"ASIA","Token":"{SECRET}',
     ],
 )
 def test_secrets_go(text: str) -> None:
