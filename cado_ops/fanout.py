@@ -1,8 +1,8 @@
 """Work over many targets at once: a bounded pool, results collected in the caller's thread.
 
 Jobs may be added while results are being taken, so that an account's regions start as soon as that account is
-known, and no account waits for another. A job that only waits, because AWS throttles it, say, gives up its place
-meanwhile (`waiting`): it slows none but itself.
+known, and no account waits for another. A job that only waits, because AWS throttles it, say, or because another
+assumes the role that it needs, gives up its place meanwhile (`waiting`): it slows none but itself.
 """
 
 from __future__ import annotations
@@ -36,8 +36,10 @@ class _Back:
     """A job goes on."""
 
 
-# So many jobs may wait for each that may work: each holds a thread.
+# So many jobs may wait for each that may work: each holds a thread. And so many in any case: an account has some 17
+# to 34 regions, and with few places it alone would fill eight times those.
 _WAITING_TIMES = 8
+_WAITING_AT_LEAST = 256
 _of_thread = threading.local()
 
 
@@ -117,7 +119,8 @@ class FanOut(Generic[J, R]):
             yield done
 
     def _has_place(self) -> bool:
-        return self._in_flight < self._limit and self._in_flight + self._paused < self._limit * _WAITING_TIMES
+        in_all = max(self._limit * _WAITING_TIMES, _WAITING_AT_LEAST)
+        return self._in_flight < self._limit and self._in_flight + self._paused < in_all
 
     def _leave(self) -> None:
         self._done.put(_Pause())

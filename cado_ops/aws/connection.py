@@ -11,7 +11,7 @@ import os
 import random
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import ContextVar
 from datetime import datetime
 from functools import partial
@@ -107,8 +107,8 @@ class Connection:
     """Calls to AWS as any identity in scope, with retries, renewal and errors of our own.
 
     ``now`` and ``clock`` are the wall and the monotonic clock, ``sleep`` waits (seconds), ``rng`` spreads retries;
-    ``stopped`` says that no retry should begin any more. Raises AwsError (kind CREDENTIALS) when made without
-    usable credentials.
+    ``stopped`` says that no retry should begin any more; ``waiting`` is entered while one call waits for another to
+    assume the role of both. Raises AwsError (kind CREDENTIALS) when made without usable credentials.
     """
 
     def __init__(
@@ -125,6 +125,7 @@ class Connection:
         sleep: Callable[[float], Any],
         rng: random.Random,
         stopped: Callable[[], bool],
+        waiting: Callable[[], AbstractContextManager[None]] = nullcontext,
     ) -> None:
         self.profile = profile
         self._endpoint_url = endpoint_url
@@ -146,7 +147,7 @@ class Connection:
         self.throttling = Throttling()
         self._pace = Pace(sleep=sleep, clock=clock)
         self._retry = Retry(attempts=_max_attempts(os.environ), sleep=sleep, rng=rng, clock=clock, stopped=stopped)
-        self.credentials = CredentialStore(base, roles, self._assume_role, now)
+        self.credentials = CredentialStore(base, roles, self._assume_role, now, waiting)
         self._base = base
 
     def identify(self) -> Caller:

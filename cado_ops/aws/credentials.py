@@ -7,7 +7,8 @@ caller's own credentials in the caller's own account) or a role ARN (read-only c
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -43,19 +44,29 @@ class Roles:
 
 @dataclass
 class _Held:
-    """What is known of one identity: its credentials, or the error that AssumeRole ended in."""
+    """What is known of one identity: its credentials, or the error that AssumeRole ended in.
+
+    ``lock`` is held while the role is assumed; the store's own, for a moment, where credentials are looked at or
+    noted. ``ended`` counts the attempts that came to an end, ``passing`` is what the last of them ended in, where
+    that may pass by itself.
+    """
 
     lock: threading.Lock = field(default_factory=threading.Lock)
     credentials: Any = None
     expires: datetime | None = None
     error: AwsError | None = None
+    passing: AwsError | None = None
+    ended: int = 0
 
 
 class CredentialStore:
     """Credentials for each identity, made when first asked for.
 
-    ``assume(role_arn, parameters)`` calls STS and returns its ``Credentials`` structure; ``base`` are the caller's
-    own credentials. A refused AssumeRole is remembered: it is asked once, not once a region.
+    ``assume(parameters)`` calls STS and returns its ``Credentials`` structure; ``base`` are the caller's own
+    credentials. A refused AssumeRole is remembered: it is asked once, not once a region. What was throttled to the
+    end, or got no answer, may be asked again, but not by each of those that waited for it.
+
+    ``waiting`` is entered while one waits for another to assume the role: that needs no place in a pool.
     """
 
     def __init__(
@@ -64,11 +75,13 @@ class CredentialStore:
         roles: Roles,
         assume: Callable[[dict[str, Any]], dict[str, Any]],
         now: Callable[[], datetime],
+        waiting: Callable[[], AbstractContextManager[None]] = nullcontext,
     ) -> None:
         self._base = base
         self._roles = roles
         self._assume = assume
         self._now = now
+        self._waiting = waiting
         self.session_name = roles.session_name
         self._held: dict[Identity, _Held] = {}
         self._lock = threading.Lock()
@@ -81,12 +94,20 @@ class CredentialStore:
             return self._base
         with self._lock:
             held = self._held.setdefault(identity, _Held())
-        with held.lock:
+            if (usable := self._usable(held)) is not None:
+                return usable
+            ended = held.ended
+        with self._alone(held):
+            with self._lock:
+                # Another thread may have made them in the meantime.
+                if (usable := self._usable(held)) is not None:
+                    return usable
             if held.error is not None:
-                raise held.error
-            if held.credentials is None or self._ends_soon(held):
-                self._renew(identity, held)
-            return held.credentials
+                raise _once_more(held.error)
+            if held.passing is not None and held.ended > ended:
+                # That attempt ended while this one waited for it: what it has cost need not be spent again.
+                raise _once_more(held.passing)
+            return self._renew(identity, held)
 
     def expired(self, identity: Identity, used: Any) -> bool:
         """AWS called ``used`` expired: forget them. False where they cannot be renewed from here."""
@@ -94,11 +115,21 @@ class CredentialStore:
             return False
         with self._lock:
             held = self._held[identity]
-        with held.lock:
-            # Another thread may have renewed them in the meantime.
+            # Another thread may have renewed them in the meantime, or be about to: it is not waited for.
             if held.credentials is used:
                 held.credentials = None
         return True
+
+    @contextmanager
+    def _alone(self, held: _Held) -> Iterator[None]:
+        """Under the identity's lock; while another holds it, and waits for STS perhaps, this one waits as well."""
+        if not held.lock.acquire(blocking=False):
+            with self._waiting():
+                held.lock.acquire()
+        try:
+            yield
+        finally:
+            held.lock.release()
 
     def role_arn(self, identity: Identity) -> str | None:
         """The role that serves an identity; None in the caller's own account, or where none was named."""
@@ -108,10 +139,13 @@ class CredentialStore:
             return None
         return self._roles.arn(identity, self.partition)
 
-    def _ends_soon(self, held: _Held) -> bool:
-        return held.expires is not None and (held.expires - self._now()).total_seconds() < RENEW_SECONDS
+    def _usable(self, held: _Held) -> Any:
+        """The credentials; None where there are none, or they end soon."""
+        if held.expires is not None and (held.expires - self._now()).total_seconds() < RENEW_SECONDS:
+            return None
+        return held.credentials
 
-    def _renew(self, identity: Identity, held: _Held) -> None:
+    def _renew(self, identity: Identity, held: _Held) -> Any:
         role_arn = self.role_arn(identity)
         if role_arn is None:
             raise UsageError(
@@ -126,11 +160,31 @@ class CredentialStore:
         try:
             answer = self._assume(parameters)
         except AwsError as error:
-            # What may pass by itself is asked again by the next region; what was refused is refused for all.
-            if error.kind not in (Kind.THROTTLED, Kind.TRANSPORT):
+            # What may pass by itself is asked again by who comes later; what was refused is refused for all.
+            if error.kind in (Kind.THROTTLED, Kind.TRANSPORT):
+                held.passing = error
+            else:
                 held.error = error
+            held.ended += 1
             raise
-        held.credentials = Credentials(
+        credentials = Credentials(
             answer["AccessKeyId"], answer["SecretAccessKey"], answer["SessionToken"], method="assume-role"
         )
-        held.expires = answer["Expiration"].astimezone(UTC)
+        with self._lock:
+            held.credentials = credentials
+            held.expires = answer["Expiration"].astimezone(UTC)
+        held.passing = None
+        held.ended += 1
+        return credentials
+
+
+def _once_more(error: AwsError) -> AwsError:
+    """The error of an AssumeRole, for another request: of each request it is noted what became of that one."""
+    return AwsError(
+        error.code,
+        error.message,
+        hint=error.hint,
+        kind=error.kind,
+        operation=error.operation,
+        request_id=error.request_id,
+    )

@@ -84,6 +84,7 @@ class Session:
             sleep=self.sleep,
             rng=self.world.rng,
             stopped=self.interrupts.stopped,
+            waiting=waiting,
         )
         self.caller = connection.identify()
         own = roles["role_arns"].get(self.caller.account)

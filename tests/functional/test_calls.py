@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections import Counter
 from typing import Any
 
@@ -59,6 +60,37 @@ def test_throttling_is_told_and_costs_no_result(cli: Cli, sandbox: Any) -> None:
         f"AWS throttled: 3 calls sent again, {told['seconds']} s waited in all: {PROD}/{EU} CreateTags"
         in result.err
     )
+
+
+def test_an_account_whose_session_cannot_be_renewed_keeps_no_other_waiting(cli: Cli, sandbox: Any) -> None:
+    """With one place: PROD's session has ended, and STS throttles until STAGING, which comes last, is done."""
+    ended, done = threading.Event(), threading.Event()
+    in_time: list[bool] = []
+
+    class Waits(list[float]):
+        def append(self, seconds: float) -> None:
+            if ended.is_set():
+                in_time.append(done.wait(5))
+                done.set()
+
+    def lie(request: Any) -> Any:
+        if request.action == "CreateTags" and request.account == PROD and not ended.is_set():
+            ended.set()
+            return request.error("RequestExpired", "Request has expired.", 400)
+        if request.action == "AssumeRole" and ended.is_set() and not done.is_set():
+            return request.error("Throttling", "Rate exceeded", 400)
+        if request.action == "DescribeTags" and request.account == STAGING:
+            done.set()
+        return None
+
+    sandbox.intercept = lie
+    cli.waits = Waits()
+    where = ("--account", f"{PROD},{STAGING}", "--region", f"{EU},{US}", *ROLE, "--max-concurrency", "1")
+    result = cli.json("tag-instances", "--filter", "tag:Team=web", *where, "--yes")
+    assert result.code == 0, result.out
+    assert in_time
+    assert all(in_time), "STAGING waited"
+    assert {item["account"] for item in result.json["items"] if item["outcome"] == "changed"} == {PROD, STAGING}
 
 
 def test_where_nothing_was_throttled_nothing_is_told(cli: Cli) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -10,9 +12,10 @@ import pytest
 
 from cado_ops.aws.credentials import RENEW_SECONDS, CredentialStore, Roles
 from cado_ops.errors import AwsError, Kind, UsageError
+from cado_ops.fanout import FanOut, waiting
 
 BASE = object()
-HOME, OTHER = "1" * 12, "2" * 12
+HOME, OTHER, THIRD = "1" * 12, "2" * 12, "3" * 12
 ORG_ROLE = f"arn:aws:iam::{OTHER}:role/OrgReader"
 
 
@@ -33,8 +36,13 @@ class Sts:
             "Expiration": self.now + timedelta(hours=1),
         }
 
-    def store(self, roles: Roles) -> CredentialStore:
-        store = CredentialStore(BASE, roles, self.assume, lambda: self.now)
+    def store(
+        self,
+        roles: Roles,
+        assume: Callable[[dict[str, Any]], dict[str, Any]] | None = None,
+        lending: Callable[[], AbstractContextManager[None]] = nullcontext,
+    ) -> CredentialStore:
+        store = CredentialStore(BASE, roles, assume or self.assume, lambda: self.now, lending)
         store.home_account = HOME
         return store
 
@@ -113,8 +121,22 @@ def test_a_refusal_is_remembered(sts: Sts) -> None:
     for _ in range(3):
         with pytest.raises(AwsError) as caught:
             store.get(OTHER)
-        assert caught.value is sts.error
+        error = caught.value
+        assert (error.code, error.message, error.kind) == ("AccessDenied", "words", Kind.DENIED)
     assert len(sts.asked) == 1
+
+
+def test_what_became_of_one_request_is_not_said_of_another(sts: Sts) -> None:
+    """Both meet the same refusal; an answer was lost to the first of them alone."""
+    store = sts.store(Roles("s", role_name="Ops"))
+    sts.error = AwsError("Code", "words", hint="do", kind=Kind.DENIED, operation="AssumeRole", request_id="r")
+    with pytest.raises(AwsError) as first:
+        store.get(OTHER)
+    first.value.answer_lost = True
+    with pytest.raises(AwsError) as second:
+        store.get(OTHER)
+    assert second.value.answer_lost is False
+    assert (second.value.hint, second.value.operation, second.value.request_id) == ("do", "AssumeRole", "r")
 
 
 @pytest.mark.parametrize("kind", [Kind.THROTTLED, Kind.TRANSPORT])
@@ -146,6 +168,72 @@ def test_many_threads_one_question(sts: Sts) -> None:
     assert len({id(each) for each in got}) == 1
 
 
+def test_an_account_that_waits_for_its_role_keeps_no_other_waiting(sts: Sts) -> None:
+    """STS throttles the one: its regions, more than there are places, wait for it; the other comes to its end."""
+    other_done = threading.Event()
+    in_time: list[bool] = []
+
+    def assume(parameters: dict[str, Any]) -> dict[str, Any]:
+        if OTHER in parameters["RoleArn"]:
+            with waiting():  # as the retry layer's sleep does
+                in_time.append(other_done.wait(5))
+        return sts.assume(parameters)
+
+    store = sts.store(Roles("s", role_name="Ops"), assume, waiting)
+
+    def work(account: str) -> str:
+        key: str = store.get(account).access_key
+        if account == THIRD:
+            other_done.set()
+        return key
+
+    fan: FanOut[str, str] = FanOut(work, 8)
+    for account in (OTHER,) * 17 + (THIRD,):
+        fan.add(account)
+    done = list(fan.results())
+    assert in_time == [True], "one AssumeRole, which the other account did not wait for"
+    assert [each.error for each in done] == [None] * 18
+    assert len({each.value for each in done}) == 2
+
+
+@pytest.mark.parametrize("kind", [Kind.THROTTLED, Kind.TRANSPORT])
+def test_who_waited_for_an_attempt_shares_what_it_ended_in(sts: Sts, kind: Kind) -> None:
+    """It has lasted minutes perhaps: seventeen regions must not spend them one after the other."""
+    came = threading.Semaphore(0)
+    attempts: list[bool] = []
+
+    @contextmanager
+    def lending() -> Iterator[None]:
+        came.release()
+        yield
+
+    def assume(parameters: dict[str, Any]) -> dict[str, Any]:
+        if not attempts:
+            attempts.append(all(came.acquire(timeout=5) for _ in range(16)))
+        return sts.assume(parameters)
+
+    store = sts.store(Roles("s", role_name="Ops"), assume, lending)
+    sts.error = AwsError("Code", "words", kind=kind, operation="AssumeRole")
+    ended: list[AwsError] = []
+
+    def work() -> None:
+        try:
+            store.get(OTHER)
+        except AwsError as error:
+            ended.append(error)
+
+    threads = [threading.Thread(target=work) for _ in range(17)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert (attempts, len(sts.asked)) == ([True], 1)
+    assert [(each.code, each.kind, each.operation) for each in ended] == [("Code", kind, "AssumeRole")] * 17
+    assert len({id(each) for each in ended}) == 17, "what becomes of each is its own"
+    sts.error = None
+    assert store.get(OTHER).access_key == "ASIA2", "who comes later asks again"
+
+
 class TestExpired:
     def test_the_own_credentials_cannot_be_renewed_from_here(self, sts: Sts) -> None:
         assert sts.store(Roles("s")).expired(HOME, BASE) is False
@@ -155,6 +243,25 @@ class TestExpired:
         used = store.get(OTHER)
         assert store.expired(OTHER, used) is True
         assert store.get(OTHER) is not used
+
+    def test_a_renewal_on_its_way_is_not_waited_for(self, sts: Sts) -> None:
+        """What AWS called expired meanwhile waits with the others, for the same attempt."""
+        told: list[bool] = []
+
+        def assume(parameters: dict[str, Any]) -> dict[str, Any]:
+            if sts.asked:
+                late = threading.Thread(target=store.expired, args=(OTHER, used), daemon=True)
+                late.start()
+                late.join(5)
+                told.append(not late.is_alive())
+            return sts.assume(parameters)
+
+        store = sts.store(Roles("s", role_name="Ops"), assume)
+        used = store.get(OTHER)
+        store.expired(OTHER, used)
+        fresh = store.get(OTHER)
+        assert told == [True]
+        assert store.get(OTHER) is fresh
 
     def test_what_another_thread_renewed_already_stays(self, sts: Sts) -> None:
         store = sts.store(Roles("s", role_name="Ops"))

@@ -6,6 +6,7 @@ import threading
 
 import pytest
 
+from cado_ops import fanout
 from cado_ops.fanout import Done, FanOut, waiting
 
 
@@ -175,7 +176,8 @@ def test_who_comes_back_may_hold_what_the_others_need() -> None:
     assert sorted(each.job for each in done) == ["first", "second", "third"]
 
 
-def test_none_is_begun_while_those_that_came_back_are_too_many() -> None:
+def test_none_is_begun_while_those_that_came_back_are_too_many(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fanout, "_WAITING_AT_LEAST", 0)
     lock = threading.Lock()
     working = highest = 0
 
@@ -196,14 +198,19 @@ def test_none_is_begun_while_those_that_came_back_are_too_many() -> None:
     assert highest <= 3 * 8
 
 
-def test_not_more_wait_than_a_few_times_the_places() -> None:
+@pytest.mark.parametrize(("at_least", "in_all"), [(0, 16), (24, 24)])
+def test_not_more_wait_than_a_few_times_the_places(
+    monkeypatch: pytest.MonkeyPatch, at_least: int, in_all: int
+) -> None:
+    """Each is a thread."""
+    monkeypatch.setattr(fanout, "_WAITING_AT_LEAST", at_least)
     go_on = threading.Event()
     started: list[int] = []
 
     def work(job: int) -> None:
         started.append(job)
         with waiting():
-            if len(started) >= 16:
+            if len(started) >= in_all:
                 go_on.set()
             assert go_on.wait(10)
 
@@ -212,9 +219,27 @@ def test_not_more_wait_than_a_few_times_the_places() -> None:
         fan.add(job)
     results = fan.results()
     next(results)
-    # 2 places and 8 times as many that wait; one more for the job that has ended.
-    assert len(started) <= 2 * 8 + 2
+    # 2 places and 8 times as many that wait, or what is allowed in any case; one more for the job that has ended.
+    assert len(started) <= in_all + 2
     assert len(list(results)) == 39
+
+
+@pytest.mark.parametrize("limit", [1, 2])
+def test_one_account_in_all_regions_does_not_fill_the_places_to_wait_in(limit: int) -> None:
+    """Whoever is throttled is told to run it again with few places: the others must not pay for that."""
+    other_done = threading.Event()
+
+    def work(account: str) -> bool:
+        if account == "throttled":
+            with waiting():
+                return other_done.wait(5)
+        other_done.set()
+        return True
+
+    fan: FanOut[str, bool] = FanOut(work, limit)
+    for account in ("throttled",) * 34 + ("other",):
+        fan.add(account)
+    assert [done.value for done in fan.results()] == [True] * 35
 
 
 def test_who_waits_when_the_results_are_left_goes_on() -> None:
