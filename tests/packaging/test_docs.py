@@ -36,6 +36,25 @@ def test_links_lead_to_files(page: Path):
     assert [target for target in inside if not (page.parent / target).exists()] == []
 
 
+def anchors(page: Path) -> set[str]:
+    """What GitHub makes of a page's headings: letters, digits, - and _, in small; of a second like it, with -1."""
+    found: list[str] = []
+    text = re.sub(r"^```.*?^```", "", page.read_text(encoding="utf-8"), flags=re.DOTALL | re.M)
+    for heading in re.findall(r"^#+ +(.*?) *$", text, re.M):
+        shown = re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", heading)
+        name = re.sub(r"[^\w\- ]", "", shown.lower()).replace(" ", "-")
+        found.append(name)
+    like = [found[:number].count(name) for number, name in enumerate(found)]
+    return {f"{name}-{count}" if count else name for name, count in zip(found, like, strict=True)}
+
+
+@by_name
+def test_links_lead_to_headings(page: Path):
+    links = re.findall(r"\]\(([^)#\s]*)#([^)\s]*)\)", page.read_text(encoding="utf-8"))
+    inside = [(page.parent / target if target else page, anchor) for target, anchor in links if "://" not in target]
+    assert [anchor for target, anchor in inside if anchor not in anchors(target)] == []
+
+
 @by_name
 def test_blocks_can_be_read(page: Path):
     for language, block in re.findall(r"^```(\w+)\n(.*?)^```", page.read_text(encoding="utf-8"), re.DOTALL | re.M):
