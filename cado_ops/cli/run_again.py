@@ -171,17 +171,18 @@ def _resume(session: Session, guards: Guards, journal: Journal, record: RunRecor
     return report
 
 
-def _undos(session: Session, run: RunRecord) -> list[RunRecord]:
+def _undos(session: Session, run: RunRecord, but: str | None = None) -> list[RunRecord]:
     """The undos of a run that the folder knows, and theirs. Raises RefusedError where one cannot be believed.
 
-    So cannot one whose first line, which says what it undoes, was changed, if it is about the same things.
+    So cannot one whose first line, which says what it undoes, was changed, if it is about the same things. ``but``
+    is the id of the undo that is gone on with: it is no other.
     """
 
     def left_out(path: Path, error: CadoOpsError) -> None:
         session.warn(f"{path.name}: whether it undid the run is not known: {error.message}")
 
     records = list(read_runs(session.given.journal_folder(), left_out))
-    found = undos_of(run.run_id, records)
+    found = [each for each in undos_of(run.run_id, records) if each.run_id != but]
     about = {place_of(line) for line in run.plan}
     doubtful = [
         each
@@ -204,15 +205,13 @@ def _undos(session: Session, run: RunRecord) -> list[RunRecord]:
 
 
 def _undone_before(session: Session, undo: RunRecord) -> dict[Key, Any]:
-    """What other undos of the same run have put back."""
-    run_id = undo.header["undoes"]
-    path = undo.path.with_name(f"{run_id}{undo.path.suffix}")
-    run = read_run(path) if path.is_file() else RunRecord(path)
-    records = list(read_runs(session.given.journal_folder(), lambda path, error: None))
-    return still_undone(run, [each for each in undos_of(run_id, records) if each.run_id != undo.run_id])
+    """What other undos of the same run have put back. Raises RefusedError where that cannot be believed."""
+    path = undo.path.with_name(f"{undo.header['undoes']}{undo.path.suffix}")
+    run = _believed(path) if path.is_file() else RunRecord(path)
+    return still_undone(run, _undos(session, run, but=undo.run_id))
 
 
-def _trusted(session: Session, path: Path) -> RunRecord:
+def _believed(path: Path) -> RunRecord:
     """The run's record. Raises RefusedError where its file cannot be believed, UsageError where it is none."""
     check_private(path)
     record = read_run(path)
@@ -223,6 +222,13 @@ def _trusted(session: Session, path: Path) -> RunRecord:
         )
     if not record.header:
         raise UsageError(f"{record.path.name} is no journal of a run")
+    _check(record)
+    return record
+
+
+def _trusted(session: Session, path: Path) -> RunRecord:
+    """The record of the run that is gone on with. Raises RefusedError, UsageError."""
+    record = _believed(path)
     # A duplicate that a grant met is planned only then: there may be more.
     items = record.header.get("items")
     if isinstance(items, int) and len(record.plan) < items:
@@ -230,7 +236,6 @@ def _trusted(session: Session, path: Path) -> RunRecord:
             f"the run {record.run_id} was cut off while its plan was written: it changed nothing",
             "run its command again: cado-ops runs list shows which it was",
         )
-    _check(record)
     session.case = record.header.get("case")
     session.recorded_roles = record.header["roles"]
     session.recorded_home_region = record.header["home_region"]

@@ -14,7 +14,7 @@ from cado_ops.cli.runs_export import OF_GRANTS, export_runs
 from cado_ops.cli.session import Session, run
 from cado_ops.cli.world import World
 from cado_ops.errors import CadoOpsError, UsageError
-from cado_ops.journal import RunRecord, find_run, place_of, read_run, read_runs
+from cado_ops.journal import RunRecord, check_private, find_run, place_of, read_own_runs, read_run
 from cado_ops.model import Caller, Failure, Report, Status
 from cado_ops.plan.shapes import caller_from, failure_from
 from cado_ops.verdict.outcome import summarise
@@ -38,7 +38,13 @@ def list_runs(ctx: typer.Context, *, flags: dict[str, Any]) -> int:
 
     def body(session: Session) -> Report:
         of_case = session.given.of_case()
-        runs = list(read_runs(session.given.journal_folder(), lambda path, error: _left_out(session, path, error)))
+        left_out: list[Path] = []
+
+        def leave_out(path: Path, error: CadoOpsError) -> None:
+            session.warn(f"{path.name} is left out: {error.message}")
+            left_out.append(path)
+
+        runs = list(read_own_runs(session.given.journal_folder(), leave_out))
         if session.given.flag("expired"):
             runs = due_runs(runs, session.world.now(), of_case)
         elif of_case is not None:
@@ -46,7 +52,8 @@ def list_runs(ctx: typer.Context, *, flags: dict[str, Any]) -> int:
         for record in runs:
             _say_problems(session, record)
         items = [_run_item(record) for record in runs]
-        return Report("runs list", Status.SUCCESS, summary={"runs": len(items)}, items=items)
+        status = Status.PARTIAL if left_out else Status.SUCCESS
+        return Report("runs list", status, summary={"runs": len(items)}, items=items)
 
     return run("runs list", flags, ctx.obj, body)
 
@@ -61,7 +68,9 @@ def show_run(ctx: typer.Context, run_name: Run, *, flags: dict[str, Any]) -> int
     world: World = ctx.obj
 
     def body(session: Session) -> Report:
-        record = read_run(find_run(session.given.journal_folder(), run_name))
+        path = find_run(session.given.journal_folder(), run_name)
+        check_private(path)
+        record = read_run(path)
         verify = session.given.flag("verify")
         if verify and record.edits:
             # What an edited file says may be anything: it is named, and not shown as if it were so.
@@ -141,10 +150,6 @@ def _failures(record: RunRecord) -> list[Failure]:
         with suppress(KeyError, TypeError):
             found.append(failure_from(each))
     return found
-
-
-def _left_out(session: Session, path: Path, error: CadoOpsError) -> None:
-    session.warn(f"{path.name} is left out: {error.message}")
 
 
 def _say_problems(session: Session, record: RunRecord) -> None:

@@ -19,7 +19,17 @@ from cado_ops.cli.options import EXPORT_OPTIONS, takes
 from cado_ops.cli.session import Session, run
 from cado_ops.cli.world import World
 from cado_ops.errors import CadoOpsError, UsageError
-from cado_ops.journal import RunRecord, begins_well, content_of, find_run, is_open, place_of, read_run, read_runs
+from cado_ops.journal import (
+    RunRecord,
+    begins_well,
+    check_private,
+    content_of,
+    find_run,
+    is_open,
+    place_of,
+    read_own_runs,
+    read_run,
+)
 from cado_ops.model import Report, Status
 from cado_ops.render.case_file import CaseRun, case_file
 from cado_ops.render.text import count, plain
@@ -92,7 +102,7 @@ class _Export:
 def _chosen(
     session: Session, folder: Path, names: Sequence[str], case: str | None, due_at: datetime | None
 ) -> tuple[list[Path], bool]:
-    """The files to export, and whether they are all that belong together. Raises UsageError."""
+    """The files to export, and whether they are all that belong together. Raises RefusedError, UsageError."""
     by_claim = case is not None or due_at is not None
     if bool(names) == by_claim:
         raise UsageError("give either runs, or --of-case or --expired", "cado-ops runs list shows which there are")
@@ -105,7 +115,7 @@ def _chosen(
         session.warn(f"{path.name} is left out: {error.message}")
         complete = False
 
-    runs = list(read_runs(folder, left_out))
+    runs = list(read_own_runs(folder, left_out))
     if due_at is not None:
         chosen = due_runs(runs, due_at, case)
     else:
@@ -129,7 +139,8 @@ def _chosen(
 
 
 def _read(path: Path) -> _Export:
-    """The run, and the bytes that it was read from. Raises LocalError, UsageError."""
+    """The run, and the bytes that it was read from. Raises LocalError, RefusedError, UsageError."""
+    check_private(path)
     record = read_run(path)
     *lines, last = content_of(path).split(b"\n")
     if last and record.edits and not record.torn:

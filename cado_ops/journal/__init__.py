@@ -12,7 +12,7 @@ decided by reading (``outcome``), up to another ``end``; a line that a crash tor
 """
 
 from cado_ops.journal.chain import JOURNAL_VERSION, seal, unseal
-from cado_ops.journal.folder import find_run, read_runs, run_files
+from cado_ops.journal.folder import find_run, read_own_runs, read_runs, run_files
 from cado_ops.journal.private import check_private
 from cado_ops.journal.record import RunRecord, begins_well, content_of, place_of, read_run
 from cado_ops.journal.write import Journal, held, is_open, new_run_id
@@ -29,6 +29,7 @@ __all__ = [
     "is_open",
     "new_run_id",
     "place_of",
+    "read_own_runs",
     "read_run",
     "read_runs",
     "run_files",

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from cado_ops.errors import CadoOpsError, UsageError
+from cado_ops.journal.private import check_folder, check_private
 from cado_ops.journal.record import SUFFIX, RunRecord, read_run
 
 _RUN_FILE = re.compile(r"\d{8}T\d{6}Z-[0-9a-f]+\.jsonl")
@@ -29,6 +30,21 @@ def read_runs(folder: Path, left_out: Callable[[Path, CadoOpsError], None]) -> I
     """All runs, oldest first. One that cannot be read costs none of the others: it is told to ``left_out``."""
     for path in run_files(folder):
         try:
+            yield read_run(path)
+        except CadoOpsError as error:
+            left_out(path, error)
+
+
+def read_own_runs(folder: Path, left_out: Callable[[Path, CadoOpsError], None]) -> Iterator[RunRecord]:
+    """All runs that nobody else can have written, oldest first; the others, too, are told to ``left_out``.
+
+    Raises RefusedError where others may write to the whole folder.
+    """
+    if folder.is_dir():
+        check_folder(folder)
+    for path in run_files(folder):
+        try:
+            check_private(path)
             yield read_run(path)
         except CadoOpsError as error:
             left_out(path, error)

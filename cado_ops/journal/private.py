@@ -33,17 +33,30 @@ def make_private(folder: Path) -> None:
 def check_private(path: Path) -> None:
     """Refuses a run's file, or its folder, that anybody but this user and root may write to (RefusedError).
 
-    For whatever acts on a journal: what is put back, and with which role, stands in it. Root may write anywhere.
+    For whatever acts on a journal (what is put back, and with which role, stands in it), and whatever shows it or
+    hands it over as evidence. Root may write anywhere.
     """
+    check_folder(path.parent)
+    _check(path, "the journal", "600")
+
+
+def check_folder(folder: Path) -> None:
+    """Refuses a journal folder that anybody but this user and root may write to (RefusedError)."""
+    _check(folder, "the journal folder", "700")
+
+
+def _check(place: Path, what: str, mode: str) -> None:
     if os.name != "posix":
         return
-    for each, what, mode in ((path.parent, "the journal folder", "700"), (path, "the journal", "600")):
-        status = each.stat()
-        if status.st_uid not in (os.getuid(), _ROOT):
-            raise RefusedError(
-                f"{what} {each} belongs to another user", "look at it, and go on from a copy of your own"
-            )
-        if status.st_mode & _OTHERS_MAY_WRITE:
-            raise RefusedError(
-                f"others may write to {what} {each}", f"look at it, then: chmod {mode} {quote(as_path(str(each)))}"
-            )
+    try:
+        status = place.stat()
+    except OSError as error:
+        raise LocalError(f"{what} {place} cannot be looked at: {error.strerror}") from error
+    if status.st_uid not in (os.getuid(), _ROOT):
+        raise RefusedError(
+            f"{what} {place} belongs to another user", "look at it, and go on from a copy of your own"
+        )
+    if status.st_mode & _OTHERS_MAY_WRITE:
+        raise RefusedError(
+            f"others may write to {what} {place}", f"look at it, then: chmod {mode} {quote(as_path(str(place)))}"
+        )

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from cado_ops.redaction import MARK
-from tests.functional.conftest import EU, IN_PROD, PROD, Cli, Result, Terminal
+from tests.functional.conftest import EU, IN_PROD, PROD, ROLE, Cli, Result, Terminal
 
 TAG = ("tag-instances", "--filter", "tag:Name=web-01", *IN_PROD)
 GRANT = ("kms", "grant", "--key", "alias/acme-data", "--case", "IR-7", *IN_PROD)
@@ -53,6 +53,34 @@ class TestFilesOfOthers:
         assert cli.json("runs", command, "last", "--yes").code in (1, 4)
         assert tags()["web-01"]["CadoResponseSSMEnabled"] == "True"
 
+    @pytest.mark.parametrize("what", ["file", "folder"])
+    def test_a_journal_is_no_evidence(
+        self, cli: Cli, tmp_path: Path, spoil: Callable[[Path], None], what: str
+    ) -> None:
+        """What is shown or handed over is what this user's runs wrote, and nobody else."""
+        good = cli.json(*TAG, "--case", "IR-7", "--yes").json["run_id"]
+        bad = cli.json("untag-instances", *TAG[1:], "--case", "IR-7", "--yes").json["run_id"]
+        spoil(cli.journal / f"{bad}.jsonl" if what == "file" else cli.journal)
+        shown = cli.json("runs", "show", bad)
+        assert (shown.code, shown.json["status"], shown.json["items"]) == (4, "refused", [])
+        assert cli("runs", "show", bad, "--verify").code == 4
+        out = tmp_path / "export"
+        for form in ("jsonl", "html"):
+            named = cli("runs", "export", good, bad, "--format", form, "--out", str(out))
+            assert (named.code, named.out, out.exists()) == (4, "", False)
+        listed = cli.json("runs", "list")
+        of_case = cli("runs", "export", "--of-case", "IR-7")
+        if what == "folder":
+            assert (listed.code, listed.json["items"]) == (4, [])
+            assert (of_case.code, of_case.out) == (4, "")
+            return
+        assert (listed.code, listed.json["status"]) == (3, "partial")
+        assert [item["run_id"] for item in listed.json["items"]] == [good]
+        assert f"{bad}.jsonl is left out" in listed.err
+        assert of_case.code == 3, "it may be a run of the case"
+        assert f"{bad}.jsonl is left out" in of_case.err
+        assert (good in of_case.out, bad in of_case.out) == (True, False)
+
     def test_a_journal_folder_takes_no_new_run(self, cli: Cli, tags: Any, spoil: Callable[[Path], None]) -> None:
         folder = cli.journal.with_name("a folder; rm x")
         folder.mkdir()
@@ -75,12 +103,9 @@ class TestFilesOfOthers:
 def test_nothing_in_the_current_folder_is_read(
     cli: Cli, tmp_path: Path, tags: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Evidence folders come from anywhere. What is read in one, its access time tells; what is run, its marks."""
+    """Evidence folders come from anywhere. That no module of theirs is run, test_installed.py looks at."""
     trap = tmp_path / "evidence"
     trap.mkdir()
-    mark = f"open({str(tmp_path / 'sprung')!r}, 'w').close()\n"
-    for name in ("boto3", "botocore", "typer", "rich", "json", "tomllib", "sitecustomize", "cado_ops", "yaml"):
-        (trap / f"{name}.py").write_text(mark)
     settings = 'role-name = "Trap"\nmax-changes = 0\nendpoint-url = "http://127.0.0.1:9"\n'
     for name in ("config.toml", "cado-ops.toml", ".cado-ops.toml", "pyproject.toml"):
         (trap / name).write_text(settings)
@@ -109,12 +134,17 @@ def test_nothing_in_the_current_folder_is_read(
     assert result.code == 0, result.err
     assert opened, "the hook sees what is opened"
     assert [path for path in opened if path.startswith(str(trap))] == []
-    assert not (tmp_path / "sprung").exists()
 
 
 # ------------------------------------------------------------------ canaries
 
-SECRET, SESSION = "canary-secret-access-key-0123456789abcdef", "canary-session-token-0123456789abcdef"
+SECRET = "canary-secret-access-key-0123456789abcdef"
+DENIAL = (
+    f"An error occurred (AccessDenied) when calling the CreateTags operation: User: arn:aws:sts::{PROD}:"
+    f"assumed-role/CadoOperator/me is not authorized to perform: ec2:CreateTags on resource: "
+    f"arn:aws:ec2:{EU}:{PROD}:instance/i-0123456789abcdef0"
+)
+CLOUDTRAIL = {"eventName": "CreateTags", "errorCode": "AccessDenied", "errorMessage": DENIAL, "awsRegion": EU}
 
 
 class Canaries:
@@ -168,7 +198,8 @@ def test_no_secret_is_anywhere_after_everything(
         said.append(cli(*argv, "--debug", **more))
         return said[-1]
 
-    plan, grant_plan, page = (tmp_path / name for name in ("plan.json", "grants.json", "case.html"))
+    names = ("plan.json", "grants.json", "case.html", "case.jsonl", "fleet.html")
+    plan, grant_plan, page, lines, fleet = written = [tmp_path / name for name in names]
     for output in ("table", "json", "ndjson", "csv"):
         run(*TAG, "--case", "IR-7", "--yes", "-o", output)
         run(*GRANT, "--yes", "-o", output)
@@ -184,7 +215,25 @@ def test_no_secret_is_anywhere_after_everything(
     run(*GRANT, "--save-plan", str(grant_plan))
     run(*TAG, stdin=Terminal("n\n"), stderr=Terminal())
     run("runs", "export", "last", "--format", "html", "--out", str(page))
+    run("runs", "export", "last", "--out", str(lines))
     run("runs", "export", "last")
+    run("status", *IN_PROD, "--html", str(fleet))
+    run("check", "--filter", "tag:Name=web-03", *IN_PROD, "--no-simulator", "--fix", "--yes", "-o", "json")
+    run("explain", f"AWS_SESSION_TOKEN={SECRET}\n{DENIAL}")
+    run("explain", json.dumps({**CLOUDTRAIL, "responseElements": {"sessionToken": SECRET}}), "-o", "json")
+    run("policy", "show", "operator")
+    run("policy", "check", "--role", "CadoResponseRole", "--no-simulator", *IN_PROD, "-o", "json")
+    run("policy", "tighten", "--role", "CadoResponseRole", *IN_PROD[:2], *ROLE)
+    # A grant that was refused, made by the resume, and ended by its run.
+    sandbox.intercept = lambda request: (
+        request.error("AccessDeniedException", "no", 400) if request.action == "CreateGrant" else None
+    )
+    run("kms", "grant", "--key", "alias/acme-data", "--case", "IR-8", *IN_PROD, "--yes")
+    sandbox.intercept = None
+    resumed = run("runs", "resume", "last", "--yes", "-o", "json")
+    assert resumed.json["summary"]["changed"] == 1
+    ended = run("kms", "retire", "--run", resumed.json["run_id"], *ROLE, "--yes", "-o", "json")
+    assert ended.json["summary"]["changed"] == 1
     # And now the worst: answers cut in the middle of a secret, and faults with whole answers in them.
     for action in ("AssumeRole", "CreateGrant", "GetCallerIdentity", "DescribeInstances"):
         sandbox.intercept = _spoiling(action)
@@ -198,7 +247,7 @@ def test_no_secret_is_anywhere_after_everything(
         assert canaries.in_text(result.out + result.err) == []
     assert canaries.in_text(log.getvalue()) == []
     files = [*_files(cli.journal), *_files(tmp_path), *_files(Path(os.environ["HOME"]))]
-    assert {plan, grant_plan, page, *cli.runs()} <= set(files)
+    assert {*written, *cli.runs()} <= set(files)
     for path in files:
         assert canaries.in_text(path.read_text(errors="replace")) == [], path.name
 

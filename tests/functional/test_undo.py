@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
+import re
 from typing import Any
 
 import pytest
 
-from cado_ops.journal import Journal, read_run
+from cado_ops.journal import Journal, read_run, seal
 from cado_ops.model import ErrorInfo
 from cado_ops.plan.change import from_record
 from cado_ops.plan.undo import undo_unread
@@ -15,6 +17,17 @@ from tests.functional.power import cut_off
 
 ALL_PROD = ("--filter", "tag:Env=prod", *IN_PROD, "--yes")
 CLAIM = "cado-ops:case/IR-42"
+
+
+def sealed_anew(whole: bytes, old: bytes, new: bytes) -> bytes:
+    """A journal that says something else, with a chain that fits."""
+    assert old in whole
+    lines, head = [], ""
+    for line in whole.replace(old, new).splitlines():
+        body = {key: value for key, value in json.loads(line).items() if key != "hash"}
+        sealed, head = seal(body | {"prev": head})
+        lines.append(sealed)
+    return b"".join(lines)
 
 
 def undo(cli: Cli, *argv: str, run: str = "last") -> Any:
@@ -228,6 +241,35 @@ class TestUndoneBefore:
         resumed = cli.json("runs", "resume", unread, "--yes")
         assert {item["outcome"] for item in resumed.json["items"]} == {"skipped"}
         assert tags()["web-01"]["CadoResponseSSMEnabled"] == "True"
+
+    def test_an_undo_that_is_resumed_believes_no_doubtful_journal(self, cli: Cli, tags: Any) -> None:
+        """It goes by the run that it undoes and by the other undos: where one may be forged, it does nothing."""
+        first = cli.json("tag-instances", *self.WEB).json["run_id"]
+        (path,) = cli.runs()
+        unread = self.unread_undo(cli, path)
+        other = cli.journal / f"{undo(cli, run=first).json['run_id']}.jsonl"
+        cli.json("tag-instances", *self.WEB)
+        for doubtful in (path, other):
+            whole = doubtful.read_bytes()
+            doubtful.chmod(0o622)
+            assert self.refused(cli, unread) == doubtful.stem, "others may write to it"
+            doubtful.chmod(0o600)
+            doubtful.write_bytes(whole.replace(b'"outcome":"changed"', b'"outcome":"failed!"'))
+            assert self.refused(cli, unread) == doubtful.stem, "it was changed"
+            doubtful.write_bytes(sealed_anew(whole, b'"warnings":[]', b'"warnings":{}'))
+            assert self.refused(cli, unread) == doubtful.stem, "it is none that this version wrote"
+            doubtful.write_bytes(whole)
+        assert tags()["web-01"]["CadoResponseSSMEnabled"] == "True"
+        resumed = cli.json("runs", "resume", unread, "--yes")
+        assert {item["outcome"] for item in resumed.json["items"]} == {"skipped"}
+
+    @staticmethod
+    def refused(cli: Cli, run: str) -> str:
+        """The run whose journal a resume was refused for."""
+        result = cli.json("runs", "resume", run, "--yes")
+        assert (result.code, result.json["status"]) == (4, "refused"), result.out
+        [named] = re.findall(r"\w+-\w+(?=\.jsonl)", result.json["failures"][0]["error"]["message"])
+        return str(named)
 
     @staticmethod
     def unread_undo(cli: Cli, path: Any) -> str:

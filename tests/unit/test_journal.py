@@ -26,6 +26,7 @@ from cado_ops.journal import (
     find_run,
     is_open,
     new_run_id,
+    read_own_runs,
     read_run,
     read_runs,
     run_files,
@@ -799,6 +800,22 @@ class TestLookup:
         [said] = told
         assert "bbbbbb" in said
         assert "format 2" in said
+
+    def test_what_others_may_have_written_is_left_out(self, runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        first, second, third = run_files(runs)
+        first.chmod(0o622)
+        monkeypatch.setattr("cado_ops.journal.folder.run_files", lambda folder: [first, second, third])
+        third.unlink()  # by somebody else, meanwhile
+        told: list[str] = []
+        found = list(read_own_runs(runs, lambda path, error: told.append(f"{path.name}: {error.message}")))
+        assert [run.path for run in found] == [second]
+        assert [first.name in told[0], "others may write" in told[0], third.name in told[1]] == [True] * 3
+
+    def test_a_folder_that_others_may_write_to_tells_nothing(self, runs: Path) -> None:
+        runs.chmod(0o722)
+        with pytest.raises(RefusedError, match="others may write"):
+            list(read_own_runs(runs, lambda path, error: None))
+        assert list(read_own_runs(runs / "none", lambda path, error: None)) == []
 
     @pytest.mark.parametrize(
         ("name", "index"),
