@@ -16,7 +16,8 @@ from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
-from tests.faults.bench import SCENARIOS, VARIANTS, Bench, Ran, bench
+from tests.faults.bench import Bench, Ran, bench
+from tests.faults.scenarios import SCENARIOS, VARIANTS
 from tests.faults.schedule import Fault
 from tests.faults.trial import calm_run, run_trial
 

@@ -12,9 +12,10 @@ import tempfile
 import threading
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -24,34 +25,28 @@ from cado_ops.aws import connection as connection_module
 from cado_ops.aws.connection import Connection
 from cado_ops.cli.app import main
 from cado_ops.cli.world import World as Surroundings
-from cado_ops.sandbox import Sandbox, acme, world
+from cado_ops.sandbox import Sandbox, world
 from cado_ops.sandbox import kms as sandbox_kms
 from cado_ops.sandbox.environment import OPERATOR_ACCESS_KEY
 from tests.faults.proxy import Proxy, Seen
+from tests.faults.scenarios import EU, HOME, PROD, SCENARIOS, US, VARIANTS
 from tests.faults.schedule import Fault, Schedule
-from tests.faults.truth import Truth
-from tests.functional.power import PowerLoss, arm
+from tests.faults.truth import Held, Truth, held
 from tests.sdk import one_loader
 
-HOME, PROD = acme.MANAGEMENT, acme.PRODUCTION
-EU, US = "eu-west-1", "us-east-1"
 ATTEMPTS = 4
-# How many beginnings each command has.
-VARIANTS = 24
 # How long a command waits for an answer. Where none is to come, that is waited away; elsewhere a busy machine must
 # not be taken for a fault.
 IMPATIENT, PATIENT = 0.2, 30.0
 
-WHERE = ("--account", f"{HOME},{PROD}", "--region", f"{EU},{US}", "--role-name", "CadoOperator")
-SERVERS = ("--filter", "tag:Team=web,sec", "--filter", "instance-state-name=running,stopped,pending")
-CASE = ("--case", "IR-7", "--expires", "2030-01-01T00:00:00Z")
-TAG = ("tag-instances", *SERVERS, *WHERE)
-GRANT = ("kms", "grant", "--key", "alias/acme-data", *WHERE)
-
 
 @dataclass
 class Ran:
-    """What a command said: exit code, streams, and (in JSON) its envelope."""
+    """What a command said: exit code, streams, and (in JSON) its envelope; what it sent, and what it met.
+
+    ``blind``: the places where it could not see all that is so, for a read failed there, or a change showed late.
+    ``bare``: the keys and cases that had a grant when it began, and at some moment had none.
+    """
 
     argv: tuple[str, ...]
     code: int
@@ -61,16 +56,22 @@ class Ran:
     requests: Counter[tuple[str, str, str]]
     writes: list[Seen]
     waited: dict[str, float]
+    blind: frozenset[tuple[str, str]] = frozenset()
+    bare: frozenset[Held] = frozenset()
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A world made ready for a command: AWS's state, the journal's files, the command line, what was before."""
+    """A world made ready for a command: AWS's state, the journal's files, the command line, what was before.
+
+    ``sent`` is what was sent until then to make changes.
+    """
 
     argv: tuple[str, ...]
     start: Truth
     backends: Mapping[tuple[str, str, str], bytes]
     files: Mapping[str, bytes]
+    sent: tuple[Seen, ...]
 
 
 class SeededIds:
@@ -121,7 +122,8 @@ class Bench:
             with world.LOCK:
                 frozen = {where: world._freeze(live) for where, live in world._live_backends()}
             files = {path.name: path.read_bytes() for path in (*self.runs.glob("*"), *self.folder.glob("*.json"))}
-            self._ready[command, variant] = Checkpoint(argv, start, frozen, files)
+            sent = tuple(self.proxy.history)
+            self._ready[command, variant] = Checkpoint(argv, start, frozen, files, sent)
         ready = self._ready[command, variant]
         self.reset()
         with world.LOCK:
@@ -138,16 +140,22 @@ class Bench:
             path.chmod(0o600)
         return ready
 
-    def run(self, *argv: str, rng: int = 1) -> Ran:
-        """Runs a command line; waits are counted, not waited."""
+    def run(self, *argv: str, rng: int = 1, now: datetime | None = None) -> Ran:
+        """Runs a command line, as if it were ``now``; waits are counted, not waited."""
         out, err = io.StringIO(), io.StringIO()
         self.waits.clear()
         self.proxy.forget_requests()
+        bare: set[Held] = set()
+        at_first = held()
+        self.proxy.after_write = lambda: bare.update(at_first - held())
         slow = {Fault.SLOW_BEFORE, Fault.SLOW_AFTER} & set(self.proxy.schedule.answers)
         connection_module.READ_SECONDS = IMPATIENT if slow else PATIENT  # type: ignore[assignment]
         around = Surroundings(
             stdin=io.StringIO(), stdout=out, stderr=err, sleep=self._sleep, rng=random.Random(rng)
         )
+        if now is not None:
+            moment = now
+            around.now = lambda: moment
         if self.virtual:
             around.clock = lambda: time.monotonic() + sum(list(self.waits.values()))
         words = (*argv, "-o", "json", "--max-concurrency", str(self.concurrency))
@@ -166,6 +174,8 @@ class Bench:
             Counter(proxy.requests),
             list(proxy.writes),
             dict(self.waits),
+            frozenset(proxy.blind),
+            frozenset(bare),
         )
 
     def _sleep(self, seconds: float) -> None:
@@ -174,9 +184,9 @@ class Bench:
     def journals(self) -> list[Path]:
         return sorted(self.runs.glob("*.jsonl"), key=lambda path: path.stat().st_mtime_ns)
 
-    def must(self, *argv: str) -> Ran:
+    def must(self, *argv: str, now: datetime | None = None) -> Ran:
         """Runs a command that has to succeed: what a scenario begins with."""
-        ran = self.run(*argv)
+        ran = self.run(*argv, now=now)
         assert ran.code == 0, f"{' '.join(argv)}: {ran.code} {ran.err}"
         return ran
 
@@ -212,76 +222,6 @@ def bench() -> Iterator[Bench]:
         ids = SeededIds()
         patch.setattr(sandbox_kms, "secrets", ids)
         yield Bench(sandbox, proxy, folder, environ, ids)
-
-
-# ---------------------------------------------------------------------- the commands
-
-
-Command = tuple[str, ...]
-
-
-def _last(bench: Bench) -> str:
-    return bench.journals()[-1].name.removesuffix(".jsonl")
-
-
-def _tag(bench: Bench, variant: int) -> tuple[Truth, Command]:
-    return Truth.now(), (*TAG, *(CASE if variant % 3 else ()), "--yes")
-
-
-def _untag(bench: Bench, variant: int) -> tuple[Truth, Command]:
-    case = CASE if variant % 3 else ()
-    bench.must(*TAG, *case, "--yes")
-    return Truth.now(), ("untag-instances", *SERVERS, *WHERE, *case[:2], "--yes")
-
-
-def _grant(bench: Bench, variant: int) -> tuple[Truth, Command]:
-    return Truth.now(), (*GRANT, *CASE, "--yes")
-
-
-def _retire(bench: Bench, variant: int) -> tuple[Truth, Command]:
-    bench.must(*GRANT, *CASE, "--yes")
-    how = ("--revoke",) if variant % 4 == 0 else ()
-    return Truth.now(), ("kms", "retire", "--of-case", "IR-7", *WHERE, *how, "--yes")
-
-
-BEGINNINGS = (_tag, _untag, _grant, _retire)
-
-
-def _apply(bench: Bench, variant: int) -> tuple[Truth, Command]:
-    plan = bench.folder / "plan.json"
-    plan.unlink(missing_ok=True)
-    bench.must(*(TAG if variant % 2 else GRANT), *CASE, "--save-plan", str(plan))
-    return Truth.now(), ("apply", str(plan), "--yes")
-
-
-def _undo(bench: Bench, variant: int) -> tuple[Truth, Command]:
-    _, argv = BEGINNINGS[variant % 4](bench, variant // 4)
-    bench.must(*argv)
-    return Truth.now(), ("runs", "undo", _last(bench), "--yes")
-
-
-def _resume(bench: Bench, variant: int) -> tuple[Truth, Command]:
-    """A run that lost power. An undo of it leads to where that run began."""
-    start, argv = BEGINNINGS[variant % 4](bench, variant // 4)
-    known = set(bench.journals())
-    with pytest.MonkeyPatch.context() as patch:
-        # Its first records are its plan, one for each of four places: one that was cut off there did nothing.
-        arm(patch)(7 + variant % 6, variant % 5 == 0)
-        with suppress(PowerLoss):
-            bench.run(*argv)
-    [path] = set(bench.journals()) - known
-    return start, ("runs", "resume", path.name.removesuffix(".jsonl"), "--yes")
-
-
-SCENARIOS: dict[str, Callable[[Bench, int], tuple[Truth, Command]]] = {
-    "tag-instances": _tag,
-    "untag-instances": _untag,
-    "kms grant": _grant,
-    "kms retire": _retire,
-    "apply": _apply,
-    "runs undo": _undo,
-    "runs resume": _resume,
-}
 
 
 def schedule_of(seed: int) -> Schedule:

@@ -15,7 +15,8 @@ from functools import partial
 from pathlib import Path
 
 from cado_ops.model import SSM_TAG
-from tests.faults.bench import EU, GRANT, HOME, PROD, TAG, US, Bench, bench
+from tests.faults.bench import Bench, bench
+from tests.faults.scenarios import EU, GRANT, HOME, PROD, TAG, US
 from tests.faults.schedule import Fault, Schedule
 from tests.faults.truth import Truth
 

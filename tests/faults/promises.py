@@ -1,26 +1,47 @@
 """What has to hold whatever AWS answers: promises, each a function of what a command said and of what is.
 
-Each yields a line for every way in which it is broken.
+Each yields a line for every way in which it is broken. ``told`` are the items of a command: those of its report;
+of `check --fix`, which reports findings, those that the journals of its runs tell.
 """
 
 from __future__ import annotations
 
+import re
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from cado_ops.journal import read_run
+from cado_ops.journal import RunRecord, place_of, read_run
 from cado_ops.model import CLAIM_PREFIX, SSM_TAG
 from tests.faults.bench import Ran
+from tests.faults.ledger import Ledger, deeds_of
+from tests.faults.proxy import Seen
 from tests.faults.truth import Truth
 
 EXIT = {"success": 0, "planned": 0, "error": 1, "partial": 3, "refused": 4, "interrupted": 130}
 BAD = ("failed", "unknown", "drifted", "denied")
 MADE = ("changed", "unknown")
+Items = Sequence[Mapping[str, Any]]
 
 
-def says_it_in_order(ran: Ran) -> Iterator[str]:
+def told_by(ran: Ran, paths: Iterable[Path]) -> Items:
+    """The items of a command; ``paths`` are the journals of its runs."""
+    if ran.argv[0] == "check":
+        return [item for path in paths for item in items_of(read_run(path))]
+    return ran.envelope["items"] if ran.envelope else []
+
+
+def items_of(run: RunRecord) -> Items:
+    """What a journal tells of what was planned, as its command's report would."""
+    known = ((line, run.results.get(place_of(line), line)) for line in run.plan)
+    return [
+        {**line, "outcome": now["outcome"], **({"grant_id": now["grant_id"]} if now.get("grant_id") else {})}
+        for line, now in known
+    ]
+
+
+def says_it_in_order(ran: Ran, told: Items) -> Iterator[str]:
     """An envelope, no traceback; exit code and status after the contract's table."""
     envelope = ran.envelope
     if envelope is None:
@@ -29,38 +50,56 @@ def says_it_in_order(ran: Ran) -> Iterator[str]:
     for word in ("Traceback", "fault in cado-ops"):
         if word in ran.out + ran.err:
             yield f"{word}: {ran.err[-300:]}{ran.out[-300:]}"
-    if ran.code != EXIT[envelope["status"]]:
-        yield f"exit {ran.code} with status {envelope['status']}"
-    counts = Counter(item["outcome"] for item in envelope["items"])
-    bad = sum(counts[each] for each in BAD)
-    told = {name: envelope["summary"][name] for name in (*BAD, "changed", "unchanged", "skipped")}
-    if told != {name: counts[name] for name in told}:
-        yield f"the summary says {told}, the items {dict(counts)}"
-    failed = bad or any(each["stage"] != "confirm" for each in envelope["failures"])
-    good = counts.total() - bad
-    match envelope["status"]:
-        case "success" if failed:
-            yield f"success with failures: {dict(counts)} {envelope['failures']}"
-        case "error" if counts["changed"]:
-            yield f"status error, and something was changed: {dict(counts)}"
-        case "error" | "partial" if not failed:
-            yield f"status {envelope['status']} without a failure"
-        case "partial" if not good and envelope["summary"]["targets_failed"] == envelope["summary"]["targets"] > 0:
-            yield "status partial, and nothing was read"
-        case "interrupted" | "refused":
-            yield f"status {envelope['status']}: {envelope['failures']}"
+    status = envelope["status"]
+    if ran.code != EXIT[status]:
+        yield f"exit {ran.code} with status {status}"
+    counts = Counter(item["outcome"] for item in told)
+    found = [finding["status"] for item in envelope["items"] for finding in item.get("findings", ())]
+    should = status_after_the_table(counts, envelope["summary"], envelope["failures"], found)
+    if status != should:
+        yield f"status {status}, should be {should}: {dict(counts)} {envelope['summary']} {envelope['failures']}"
+    if ran.argv[0] == "check":
+        yield from _counts_routes(envelope)
+    else:
+        summary = {name: envelope["summary"][name] for name in (*BAD, "changed", "unchanged", "skipped")}
+        if summary != {name: counts[name] for name in summary}:
+            yield f"the summary says {summary}, the items {dict(counts)}"
     if counts["planned"]:
         yield f"{counts['planned']} items still planned"
 
 
-def says_what_is(ran: Ran, before: Truth, after: Truth) -> Iterator[str]:
+def status_after_the_table(
+    counts: Counter[str], summary: Mapping[str, Any], failures: Items, found: Sequence[str] = ()
+) -> str:
+    """The status by outcomes and failures (docs/reference.md, "Outcome, status, exit"); ``found``: by check."""
+    bad = sum(counts[each] for each in BAD)
+    if not bad and not failures and not {"block", "unknown"} & set(found):
+        return "success"
+    if counts["changed"]:
+        return "partial"
+    no_target = summary["targets_failed"] >= summary["targets"]
+    # An id that is nowhere is a thing that failed, and has no item.
+    nowhere = sum(each["stage"] == "select" for each in failures)
+    all_failed = bad + nowhere > 0 and bad == counts.total() and not found
+    return "error" if no_target or all_failed else "partial"
+
+
+def _counts_routes(envelope: Mapping[str, Any]) -> Iterator[str]:
+    """How many instances are ready, blocked, unknown by the worse of their routes."""
+    routes = [set(item["routes"].values()) for item in envelope["items"]]
+    worst = Counter(next(each for each in ("blocked", "unknown", "ready") if each in both) for both in routes)
+    for name in ("ready", "blocked", "unknown"):
+        if envelope["summary"].get(name, 0) != worst[name]:
+            yield f"the summary says {envelope['summary']}, the routes {dict(worst)}"
+
+
+def says_what_is(told: Items, before: Truth, after: Truth) -> Iterator[str]:
     """What was reported is so, and what is so was reported."""
-    items = ran.envelope["items"] if ran.envelope else []
-    yield from _tags(items, before, after)
-    yield from _grants(items, before, after)
+    yield from _tags(told, before, after)
+    yield from _grants(told, before, after)
 
 
-def _tags(items: list[dict[str, Any]], before: Truth, after: Truth) -> Iterator[str]:
+def _tags(items: Items, before: Truth, after: Truth) -> Iterator[str]:
     told = {(i["account"], i["region"], i["instance_id"]): i for i in items if "instance_id" in i}
     for place in before.tags.keys() | after.tags.keys() | told.keys():
         old, new, item = before.tags.get(place, {}), after.tags.get(place, {}), told.get(place)
@@ -79,8 +118,8 @@ def _tags(items: list[dict[str, Any]], before: Truth, after: Truth) -> Iterator[
             yield f"{name}: nobody else is here: {item['warnings']}"
 
 
-def _grants(items: list[dict[str, Any]], before: Truth, after: Truth) -> Iterator[str]:
-    told: defaultdict[tuple[str | None, str | None], list[dict[str, Any]]] = defaultdict(list)
+def _grants(items: Items, before: Truth, after: Truth) -> Iterator[str]:
+    told: defaultdict[tuple[str | None, str | None], Items] = defaultdict(list)
     for item in items:
         if "key_arn" in item and item["action"] != "none":
             told[item["key_arn"], item["grant_id"]].append(item)
@@ -107,43 +146,119 @@ def _grants(items: list[dict[str, Any]], before: Truth, after: Truth) -> Iterato
         yield f"two grants {twice}"
 
 
-def does_nothing_twice(ran: Ran) -> Iterator[str]:
-    """What AWS did, and said so, is not asked for again."""
-    done: set[tuple[str, ...]] = set()
+def finds_what_is(ran: Ran, after: Truth) -> Iterator[str]:
+    """What check says of tags and grants is so; what is there it may miss where it could not see all."""
+    for item in ran.envelope["items"] if ran.envelope else ():
+        place = (item["account"], item["region"], item["instance_id"])
+        value = after.tags.get(place, {}).get(SSM_TAG)
+        for finding in item["findings"]:
+            name = f"{'/'.join(place)} ({finding['check']} {finding['status']}: {finding['detail']})"
+            if finding["check"] == "tag":
+                there = finding["detail"].startswith(f"{SSM_TAG}=True")
+                missing = finding["detail"].startswith(f"{SSM_TAG} is not there")
+                if (there and value != "True") or (missing and value is not None and not _blind(ran, item)):
+                    yield f"{name}: is {value!r}"
+            by_grant = re.search(r"by grant (\w{12})", finding["detail"])
+            if by_grant and not any(grant.startswith(by_grant[1]) for _, grant in after.grants):
+                yield f"{name}: there is no such grant"
+
+
+def knows_what_can_be_known(ran: Ran, told: Items, after: Truth, sent: Iterable[Seen] = ()) -> Iterator[str]:
+    """Unknown is only what got no true answer, or was not to be seen. ``sent``: by the run, before ``ran``."""
+    writes = [*sent, *ran.writes]
+    for item in told:
+        if item["outcome"] != "unknown" or _blind(ran, item):
+            continue
+        name = f"{item['account']}/{item['region']} {_about(item)} is told as unknown, "
+        if _is_done(item, after):
+            yield name + "and was done, and to be seen"
+        elif all(write.told for write in writes if _about(item) in write.subjects):
+            yield name + "and AWS answered truly"
+
+
+def _blind(ran: Ran, item: Mapping[str, Any]) -> bool:
+    return bool({(item["account"], item["region"]), (item["account"], "")} & ran.blind)
+
+
+def _about(item: Mapping[str, Any]) -> Any:
+    """What a request about this item names: an instance; a grant to be made by its name, one to be ended by id."""
+    return item.get("instance_id") or item["name" if item["action"] == "create" else "grant_id"]
+
+
+def _is_done(item: Mapping[str, Any], after: Truth) -> bool:
+    if "instance_id" in item:
+        tags = after.tags.get((item["account"], item["region"], item["instance_id"]), {})
+        claims = sorted(key.removeprefix(CLAIM_PREFIX) for key in tags if key.startswith(CLAIM_PREFIX))
+        return tags.get(SSM_TAG) == item["after"] and claims == sorted(item["claims"])
+    key = item["key_arn"]
+    if item["action"] == "create":
+        return any(arn == key and grant.get("Name") == item["name"] for (arn, _), grant in after.grants.items())
+    return (key, item["grant_id"]) not in after.grants
+
+
+def never_without(ran: Ran, told: Items, before: Truth, after: Truth) -> Iterator[str]:
+    """A grant in whose place another is to come does not go before that one is there."""
+    successors = {(item["key_arn"], item["case"]) for item in told if item["action"] == "create"}
+    for key, case in (ran.bare | (before.held - after.held)) & successors:
+        yield f"{key} had a grant of case {case}, and was without one"
+
+
+def does_nothing_twice(ran: Ran, sent: Iterable[Seen] = ()) -> Iterator[str]:
+    """What AWS did, and said so, is not asked for again. ``sent``: what was, before ``ran``."""
+    ledger = Ledger(sent)
     for write in ran.writes:
-        what = (write.account, write.region, write.action, write.content)
-        if what in done:
-            yield f"sent again after it was done: {what}"
-        if write.effect and write.told:
-            done.add(what)
+        for deed in deeds_of(write):
+            if deed in ledger:
+                yield f"sent again after it was done: {deed}"
+        ledger.add(write)
 
 
-def journals_what_it_did(ran: Ran, path: Path | None) -> Iterator[str]:
-    """Nothing changed without an intent; each outcome as reported; and the file is whole."""
-    if path is None:
+def journals_what_it_did(ran: Ran, paths: Sequence[Path]) -> Iterator[str]:
+    """Nothing changed without an intent; each outcome as reported; and the files are whole."""
+    if not paths:
         if any(write.effect for write in ran.writes):
             yield "AWS was changed, and there is no journal"
         return
-    run = read_run(path)
-    if run.problems:
-        yield f"journal: {run.problems}"
-    named = {each[2] for each in run.begun} | {str(line.get("grant_id")) for line in run.plan}
-    named |= {str(line.get("name")) for line in run.plan}
+    runs = [read_run(path) for path in paths]
+    yield from _intends(ran, runs)
+    envelope = ran.envelope
+    for run in runs:
+        if run.problems:
+            yield f"journal: {run.problems}"
+        if run.end is None:
+            yield f"the run {run.run_id} has no end"
+        elif ran.argv[0] == "check":
+            counts = Counter(item["outcome"] for item in items_of(run))
+            should = status_after_the_table(counts, run.end["summary"], run.failures)
+            if run.end["status"] != should:
+                yield f"the journal of {run.header['command']} says {run.end['status']}, should be {should}"
+            if {*MADE} & counts.keys() and run.run_id not in ran.out + ran.err:
+                yield f"the run {run.run_id} is named nowhere"
+        elif envelope:
+            if run.end["status"] != envelope["status"]:
+                yield f"the journal says {run.end['status']}, the report {envelope['status']}"
+            told, kept = _outcomes(envelope["items"]), _outcomes(items_of(run))
+            if told != kept:
+                yield f"from the journal to the report: {_differ(kept, told)}"
+
+
+def _intends(ran: Ran, runs: Sequence[RunRecord]) -> Iterator[str]:
+    named = {each[2] for run in runs for each in run.begun}
+    named |= {str(line.get(which)) for run in runs for line in run.plan for which in ("grant_id", "name")}
     for write in ran.writes:
         # Of a grant the first subject is its key.
         missing = set(write.subjects[0 if write.action.endswith("Tags") else 1 :]) - named
         if write.effect and missing:
             yield f"{write.action} of {sorted(missing)} without an intent"
-    if ran.envelope and ran.envelope["run_id"]:
-        if run.end is None:
-            yield "the run has no end"
-        elif run.end["status"] != ran.envelope["status"]:
-            yield f"the journal says {run.end['status']}, the report {ran.envelope['status']}"
-        told = Counter(item["outcome"] for item in ran.envelope["items"] if item["action"] != "none")
-        kept = Counter(result["outcome"] for result in run.results.values())
-        for outcome in MADE:
-            if told[outcome] != kept[outcome]:
-                yield f"{outcome}: {told[outcome]} reported, {kept[outcome]} journaled"
+
+
+def _outcomes(items: Items) -> dict[tuple[Any, ...], str]:
+    """The outcome of everything that was to be changed."""
+    return {
+        (item["account"], item["region"], item["action"], item.get("key_arn"), _about(item)): item["outcome"]
+        for item in items
+        if item["action"] != "none"
+    }
 
 
 def ends_exact(ran: Ran, what: str) -> Iterator[str]:

@@ -22,10 +22,12 @@ from types import TracebackType
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
-from cado_ops.sandbox.protocol import RequestInfo, answer_ec2, answer_json, listed, parse_request
+from cado_ops.sandbox.protocol import RequestInfo, answer_ec2, answer_json, listed, parse_request, records
 from tests.faults.schedule import Asked, Fault, Schedule
 
 WRITES = {"CreateTags", "DeleteTags", "CreateGrant", "RetireGrant", "RevokeGrant"}
+# Without these nothing of an account can be asked.
+SESSIONS = ("AssumeRole", "GetCallerIdentity")
 READS = {"ec2": ("DescribeTags", "DescribeInstances"), "kms": ("ListGrants", "ListRetirableGrants")}
 THROTTLES = {
     "ec2": ("RequestLimitExceeded", "Request limit exceeded.", 503),
@@ -43,15 +45,19 @@ Body = tuple[int, dict[str, str], bytes]
 
 @dataclass(slots=True)
 class Seen:
-    """One request that changes something. ``effect``: AWS did it; ``told``: the client got a good answer."""
+    """One request that changes something. ``effect``: AWS did it; ``told``: the client got a true answer.
+
+    ``tags`` are those that it sets or removes, ``made`` is the grant that AWS made for it.
+    """
 
     account: str
     region: str
     action: str
     subjects: tuple[str, ...]
-    content: str
+    tags: frozenset[tuple[str, str]]
     effect: bool
     told: bool
+    made: str | None = None
 
 
 @dataclass
@@ -72,6 +78,8 @@ class Proxy:
         self._upstream = upstream
         self._home, self._home_key = home, home_key
         self._lock = threading.RLock()
+        # Called whenever AWS may have changed something.
+        self.after_write: Callable[[], None] = lambda: None
         self.load(Schedule())
 
     def load(self, schedule: Schedule) -> None:
@@ -82,8 +90,12 @@ class Proxy:
             self.faults: Counter[Fault] = Counter()
             # What met a fault: (account, region).
             self.hurt: set[tuple[str, str]] = set()
+            # What cannot be seen whole; the region is "" where it is all of the account.
+            self.blind: set[tuple[str, str]] = set()
             self.requests: Counter[tuple[str, str, str]] = Counter()
             self.writes: list[Seen] = []
+            # The same, of all commands.
+            self.history: list[Seen] = []
             self._asked: Counter[tuple[str, ...]] = Counter()
             self._tokens: dict[tuple[str, str, str], float] = {}
             self._used: Counter[str] = Counter()
@@ -98,6 +110,7 @@ class Proxy:
         with self._lock:
             self.requests.clear()
             self.writes.clear()
+            self.blind.clear()
 
     def stop_lying(self) -> None:
         """From here on every answer is a good one, and what was held back is seen."""
@@ -130,21 +143,20 @@ class Proxy:
         if wrong is not None:
             self._note(wrong, asked)
         if refusal is not None:
-            self._wrote(request, content, effect=False, told=True)
+            self._wrote(request, told=True)
             return refusal, None
         if wrong is Fault.SERVER_ERROR:
             status = self.schedule.status(asked)
-            self._wrote(request, content, effect=False, told=False)
+            self._wrote(request, told=False)
             return _server_error(request, status), None
         if wrong in (Fault.RESET_BEFORE, Fault.SLOW_BEFORE):
-            self._wrote(request, content, effect=False, told=False)
+            self._wrote(request, told=False)
             return (200, {}, b""), wrong
         if wrong is Fault.WRONG_TYPE:
-            self._wrote(request, content, effect=False, told=False)
+            self._wrote(request, told=False)
             return (200, {"Content-Type": "text/html"}, PORTAL), None
         answer = self._forward(request, asked)
-        good = answer[0] == 200
-        self._wrote(request, content, effect=good, told=wrong is None)
+        self._wrote(request, answer, told=wrong is None)
         if wrong is Fault.EMPTY:
             return (answer[0], answer[1], b""), None
         if wrong is Fault.TRUNCATED and self.schedule.status(asked) == 500:
@@ -199,14 +211,24 @@ class Proxy:
         with self._lock:
             self.faults[fault] += 1
             self.hurt.add((asked.account, asked.region))
+            if asked.action in SESSIONS or fault is Fault.EXPIRED:
+                self.blind.add((asked.account, ""))
+            elif asked.action not in WRITES or fault is Fault.LATE:
+                self.blind.add((asked.account, asked.region))
 
-    def _wrote(self, request: RequestInfo, content: str, *, effect: bool, told: bool) -> None:
+    def _wrote(self, request: RequestInfo, answer: Body | None = None, *, told: bool) -> None:
         if request.action in WRITES and not _is_dry(request):
+            effect = answer is not None and answer[0] == 200
+            made = None
+            if answer is not None and effect and request.action == "CreateGrant":
+                made = json.loads(answer[2])["GrantId"]
+            tags = frozenset((tag["Key"], tag.get("Value", "")) for tag in records(request.params, "Tag"))
             seen = Seen(
-                request.account or "", request.region, request.action, _subjects(request), content, effect, told
+                request.account or "", request.region, request.action, _subjects(request), tags, effect, told, made
             )
             with self._lock:
                 self.writes.append(seen)
+                self.history.append(seen)
 
     # ------------------------------------------------------------------ what is seen late, and pages
 
@@ -248,6 +270,7 @@ class Proxy:
             if request.service == "ec2":
                 self._release(held)  # what EC2 does, it does in order
             answer = self._send(request, request.body)
+            self.after_write()
             if request.action == "CreateGrant" and late and answer[0] == 200:
                 held.hidden.setdefault(json.loads(answer[2])["GrantId"], self.schedule.lag)
                 self._note(Fault.LATE, asked)
@@ -256,6 +279,7 @@ class Proxy:
     def _release(self, held: _Held) -> None:
         for request, body in held.requests:
             self._send(request, body)
+            self.after_write()
         held.requests.clear()
 
     def _hide(self, answer: Body, held: _Held) -> Body:

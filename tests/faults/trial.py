@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import random
 from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from tests.faults import promises
 from tests.faults.bench import Bench, Ran, schedule_of
+from tests.faults.proxy import Seen
+from tests.faults.scenarios import CHECK
 from tests.faults.schedule import Fault, Schedule
 from tests.faults.truth import Truth
 
@@ -19,6 +24,23 @@ class Trial:
     code: int = 0
     broken: list[str] = field(default_factory=list)
     ran: Ran | None = None
+
+
+@dataclass(frozen=True)
+class Conduct:
+    """How a trial goes about it: how much at a time, whether waits count as time, whether the run is gone on with.
+
+    By chance, so that no beginning of a command, which go by the seed's remainder, is tried in one way alone.
+    """
+
+    concurrency: int
+    virtual: bool
+    resumed: bool
+
+    @classmethod
+    def of(cls, seed: int) -> Conduct:
+        rng = random.Random(f"how {seed}")
+        return cls(rng.choice((1, 8)), rng.random() < 1 / 8, rng.random() < 2 / 3)
 
 
 def calm_run(bench: Bench, command: str, seed: int) -> Ran:
@@ -35,7 +57,8 @@ def run_trial(
     compared with where that is to be done."""
     trial = Trial(command, seed)
     ready = bench.prepare(command, seed)
-    bench.concurrency, bench.virtual = (8 if seed % 2 else 1), seed % 8 == 7
+    conduct = Conduct.of(seed)
+    bench.concurrency, bench.virtual = conduct.concurrency, conduct.virtual
     schedule = schedule or schedule_of(seed)
     before, known = Truth.now(), set(bench.journals())
     bench.proxy.load(schedule)
@@ -44,41 +67,54 @@ def run_trial(
     hurt = set(bench.proxy.hurt)
     bench.proxy.stop_lying()
     after = Truth.now()
-    run_id = ran.envelope["run_id"] if ran.envelope else None
-    path = bench.runs / f"{run_id}.jsonl" if run_id else None
-    new = [each for each in bench.journals() if each not in known and each != path]
-    broken = trial.broken
-    broken += [f"a journal that no report names: {each.name}" for each in new]
-    broken += promises.says_it_in_order(ran)
-    broken += promises.says_what_is(ran, before, after)
-    broken += promises.does_nothing_twice(ran)
-    broken += promises.journals_what_it_did(ran, path)
+    new = [each for each in bench.journals() if each not in known]
+    # `check --fix` makes a run of each kind of change, and can name but one as its own.
+    paths = new if command == CHECK else _named_by(bench, ran)
+    trial.broken += [f"a journal that no report names: {each.name}" for each in new if each not in paths]
+    trial.broken += _broken(ran, paths, before, after, ready.sent)
+    if command == CHECK:
+        trial.broken += promises.finds_what_is(ran, after)
     slow = {Fault.SLOW_BEFORE, Fault.SLOW_AFTER} & set(schedule.answers)
     # What a plan is read again for depends on how old it is.
     comparable = command != "apply" and not slow and not bench.virtual and schedule.pages is None
     if calm is not None and comparable and (ran.envelope or {}).get("items"):
-        broken += promises.leaves_others_alone(ran, calm, hurt)
-    if path is not None:
-        _afterwards(bench, trial, ran, ready.start, path.name.removesuffix(".jsonl"))
-    elif ran.envelope and not ran.envelope["items"] and before != after:
-        broken.append("something was changed, and nothing reported")
+        trial.broken += promises.leaves_others_alone(ran, calm, hurt)
+    if paths:
+        sent = [*ready.sent, *ran.writes]
+        _afterwards(bench, trial, paths, ready.start, sent, resumed=conduct.resumed and ran.code != 0)
+    elif before != after:
+        trial.broken.append("something was changed, and there is no run")
     return trial
 
 
-def _afterwards(bench: Bench, trial: Trial, ran: Ran, start: Truth, run_id: str) -> None:
+def _afterwards(
+    bench: Bench, trial: Trial, paths: list[Path], start: Truth, sent: list[Seen], *, resumed: bool
+) -> None:
     """The fault is over: gone on with, or not, and undone."""
     bench.concurrency, bench.virtual = 1, False
-    broken = trial.broken
-    if ran.code not in (0,) and trial.seed % 3:
-        resumed = bench.run("runs", "resume", run_id, "--yes")
-        now = Truth.now()
-        broken += promises.ends_exact(resumed, "resume")
-        broken += [f"resume: {each}" for each in promises.says_it_in_order(resumed)]
-        for item in (resumed.envelope or {}).get("items", []):
-            if "instance_id" in item and item["outcome"] == "changed":
-                tags = now.tags.get((item["account"], item["region"], item["instance_id"]), {})
-                if tags.get("CadoResponseSSMEnabled") != item["after"]:
-                    broken.append(f"resume: {item['instance_id']} is {tags}")
-    undone = bench.run("runs", "undo", run_id, "--yes")
-    broken += promises.ends_exact(undone, "undo")
-    broken += promises.is_back(Truth.now(), start, "undo")
+    then = [("resume", path) for path in paths] if resumed else []
+    for what, path in [*then, *(("undo", path) for path in reversed(paths))]:
+        before = Truth.now()
+        ran = bench.run("runs", what, path.name.removesuffix(".jsonl"), "--yes")
+        trial.broken += promises.ends_exact(ran, what)
+        trial.broken += [
+            f"{what}: {each}" for each in _broken(ran, _named_by(bench, ran), before, Truth.now(), sent)
+        ]
+        sent = [*sent, *ran.writes]
+    trial.broken += promises.is_back(Truth.now(), start, "undo")
+
+
+def _named_by(bench: Bench, ran: Ran) -> list[Path]:
+    run_id = ran.envelope["run_id"] if ran.envelope else None
+    return [bench.runs / f"{run_id}.jsonl"] if run_id else []
+
+
+def _broken(ran: Ran, paths: list[Path], before: Truth, after: Truth, sent: Sequence[Seen]) -> Iterator[str]:
+    """What a command broke of the promises that every one makes."""
+    told = promises.told_by(ran, paths)
+    yield from promises.says_it_in_order(ran, told)
+    yield from promises.says_what_is(told, before, after)
+    yield from promises.knows_what_can_be_known(ran, told, after, sent)
+    yield from promises.never_without(ran, told, before, after)
+    yield from promises.does_nothing_twice(ran, sent)
+    yield from promises.journals_what_it_did(ran, paths)
