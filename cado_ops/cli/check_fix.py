@@ -99,7 +99,12 @@ def _note(checker: Checker, session: Session, report: Report) -> None:
     """What became of the changes, beside the findings of the next look."""
     checker.failures += report.failures
     checker.failures += [_failed(report, item) for item in report.items if item.get("error")]
-    checker.notes += next_after(session, report)
+    notes = next_after(session, report)
+    checker.notes += notes
+    if session.output in ("json", "ndjson"):
+        # There are no notes there, and the report names the last run alone.
+        for note in notes:
+            session.remark(f"next: {note}")
 
 
 def _failed(report: Report, item: dict[str, object]) -> Failure:

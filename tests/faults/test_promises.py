@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -52,25 +52,25 @@ class Kept:
 
 
 @pytest.fixture(scope="module")
-def _once(_place: Bench) -> Iterator[Callable[[str], tuple[Kept, dict[str, bytes]]]]:
+def _once(_place: Bench) -> Callable[[str], tuple[Kept, dict[str, bytes]]]:
     """Each of these commands, run once."""
     known: dict[str, tuple[Kept, dict[str, bytes]]] = {}
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in _place.environ.items():
-            patch.setenv(name, value)
 
-        def once(command: str) -> tuple[Kept, dict[str, bytes]]:
-            if command not in known:
+    def once(command: str) -> tuple[Kept, dict[str, bytes]]:
+        if command not in known:
+            with pytest.MonkeyPatch.context() as patch:
+                for name, value in _place.environ.items():
+                    patch.setenv(name, value)
                 # Under a case; grants take the place of others that end earlier.
                 ready = _place.prepare(command, {"tag-instances": 2, "kms grant": 1, CHECK: 1}[command])
                 before, old = Truth.now(), set(_place.journals())
                 ran = _place.run(*ready.argv)
-                new = [path for path in _place.journals() if path not in old]
-                files = {path.name: path.read_bytes() for path in new}
-                known[command] = Kept(ran, before, Truth.now(), new), files
-            return known[command]
+            new = [path for path in _place.journals() if path not in old]
+            files = {path.name: path.read_bytes() for path in new}
+            known[command] = Kept(ran, before, Truth.now(), new), files
+        return known[command]
 
-        yield once
+    return once
 
 
 class TestThePromisesCanBeBroken:

@@ -313,6 +313,7 @@ class TestFix:
         runs = {json.loads(path.read_text().splitlines()[0])["command"]: path.stem for path in cli.runs()}
         assert set(runs) == {"tag-instances", "kms grant"}
         assert result.json["run_id"] == runs["kms grant"]
+        assert all(f"cado-ops runs undo {run}" in result.err for run in runs.values()), "and the other one is named"
 
     def test_what_it_changed_can_be_undone(self, cli: Cli, ids: Any, tags: Any, grants: Any) -> None:
         result = cli("check", ids()["web-01"], *IN_PROD, "--fix", "--yes")
