@@ -80,6 +80,8 @@ class Proxy:
         self._lock = threading.RLock()
         # Called whenever AWS may have changed something.
         self.after_write: Callable[[], None] = lambda: None
+        # What each thread answers.
+        self._mine = threading.local()
         self.load(Schedule())
 
     def load(self, schedule: Schedule) -> None:
@@ -137,6 +139,7 @@ class Proxy:
             place = (account, request.region, request.action, content)
             asked = Asked(*place, self._asked[place])
             self._asked[place] += 1
+            self._mine.asked, self._mine.seen = asked, None
             self.requests[account, request.region, request.action] += 1
             refusal = self._refusal(request, asked)
             wrong = None if refusal else self.schedule.answer(asked)
@@ -216,6 +219,14 @@ class Proxy:
             elif asked.action not in WRITES or fault is Fault.LATE:
                 self.blind.add((asked.account, asked.region))
 
+    def not_heard(self) -> None:
+        """The client hung up before this thread's answer: on a busy machine one with little patience does."""
+        with self._lock:
+            asked = self._mine.asked
+            self.blind.add((asked.account, "" if asked.action in SESSIONS else asked.region))
+            if self._mine.seen is not None:
+                self._mine.seen.told = False
+
     def _wrote(self, request: RequestInfo, answer: Body | None = None, *, told: bool) -> None:
         if request.action in WRITES and not _is_dry(request):
             effect = answer is not None and answer[0] == 200
@@ -226,6 +237,7 @@ class Proxy:
             seen = Seen(
                 request.account or "", request.region, request.action, _subjects(request), tags, effect, told, made
             )
+            self._mine.seen = seen
             with self._lock:
                 self.writes.append(seen)
                 self.history.append(seen)
@@ -408,6 +420,8 @@ def _handler(proxy: Proxy) -> type[BaseHTTPRequestHandler]:
                 select.select([self.connection], [], [], 10)
                 self._reset()
                 return
+            if self._hung_up():
+                proxy.not_heard()
             self.send_response_only(status)
             for name, value in answer_headers.items():
                 if name.lower() not in ("content-length", "connection", "transfer-encoding", "date", "server"):
@@ -423,6 +437,14 @@ def _handler(proxy: Proxy) -> type[BaseHTTPRequestHandler]:
             self.wfile.flush()
 
         do_GET = do_POST
+
+        def _hung_up(self) -> bool:
+            try:
+                return self.connection.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT) == b""
+            except BlockingIOError:
+                return False
+            except OSError:
+                return True
 
         def _reset(self, *, rudely: bool = True) -> None:
             self.close_connection = True
