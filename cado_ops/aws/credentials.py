@@ -103,10 +103,11 @@ class CredentialStore:
                 if (usable := self._usable(held)) is not None:
                     return usable
             if held.error is not None:
-                raise _once_more(held.error)
+                # Another one: of each request it is noted what became of that.
+                raise held.error.like(answer_lost=False)
             if held.passing is not None and held.ended > ended:
                 # That attempt ended while this one waited for it: what it has cost need not be spent again.
-                raise _once_more(held.passing)
+                raise held.passing.like(answer_lost=False)
             return self._renew(identity, held)
 
     def expired(self, identity: Identity, used: Any) -> bool:
@@ -176,15 +177,3 @@ class CredentialStore:
         held.passing = None
         held.ended += 1
         return credentials
-
-
-def _once_more(error: AwsError) -> AwsError:
-    """The error of an AssumeRole, for another request: of each request it is noted what became of that one."""
-    return AwsError(
-        error.code,
-        error.message,
-        hint=error.hint,
-        kind=error.kind,
-        operation=error.operation,
-        request_id=error.request_id,
-    )

@@ -79,6 +79,7 @@ class Checker:
         # What fixing told: what went wrong, and what comes next.
         self.failures: list[Failure] = []
         self.notes: list[str] = []
+        self.changed = False
         self._reader: ReadinessReader | None = None
         self._first = True
 
@@ -105,6 +106,9 @@ class Checker:
         status = status_of(
             ["listed"] * len(self.verdicts), seen.failures, targets=seen.targets, targets_failed=seen.failed_cells
         )
+        if status is Status.ERROR and self.changed:
+            # Nothing can be read any more, and something was done before.
+            status = Status.PARTIAL
         if status is Status.SUCCESS and (self.failures or not all(each.clear for each in self.verdicts)):
             status = Status.PARTIAL
         if not self.verdicts and status is Status.SUCCESS:

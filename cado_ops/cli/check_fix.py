@@ -97,6 +97,7 @@ def _grants(session: Session, checker: Checker) -> Proposal | None:
 
 def _note(checker: Checker, session: Session, report: Report) -> None:
     """What became of the changes, beside the findings of the next look."""
+    checker.changed |= bool(report.summary["changed"])
     checker.failures += report.failures
     checker.failures += [_failed(report, item) for item in report.items if item.get("error")]
     notes = next_after(session, report)

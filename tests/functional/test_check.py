@@ -326,6 +326,25 @@ class TestFix:
         assert "CadoResponseSSMEnabled" not in tags()["web-01"]
         assert grants().ours("acme-ebs") == []
 
+    def test_what_it_changed_is_no_error_where_nothing_can_be_read_afterwards(
+        self, cli: Cli, ids: Any, sandbox: Any, tags: Any
+    ) -> None:
+        done: list[Any] = []
+
+        def intercept(request: Any) -> Any:
+            if request.action == "CreateTags":
+                done.append(request)
+            if request.action == "DescribeInstances" and done:
+                return request.error("InternalError", "An internal error has occurred", 500)
+            return None
+
+        sandbox.intercept = intercept
+        result = cli.json("check", ids()["web-01"], *IN_PROD, "--fix", "--yes")
+        assert done
+        assert tags()["web-01"]["CadoResponseSSMEnabled"] == "True"
+        assert (result.code, result.json["status"]) == (3, "partial")
+        assert result.json["summary"]["targets_failed"] == 1
+
     def test_its_changes_are_no_items_of_check(self, cli: Cli, ids: Any) -> None:
         lines = cli("check", ids()["web-01"], *IN_PROD, "--fix", "--yes", "-o", "ndjson").lines
         assert [line["type"] for line in lines] == ["item", "summary"]
