@@ -162,8 +162,10 @@ def _resume(session: Session, guards: Guards, journal: Journal, record: RunRecor
         return journal
 
     report = carry_out(session, proposal, guards, lambda cell: now.seen.read_at[cell], reopened)
-    cut_off = record.end is None or record.end.get("status") == Status.INTERRUPTED
-    if not guards.dry_run and not proposal.planned and (decided or cut_off):
+    ended = record.end.get("status") if record.end else Status.INTERRUPTED
+    # A resume before this one may have been partial by what it could not read, and nothing else.
+    closes = ended == Status.INTERRUPTED or (report.status is Status.SUCCESS and ended != Status.SUCCESS)
+    if not guards.dry_run and not proposal.planned and (decided or closes):
         # Nothing is left to be done, and that is the end of the run.
         write_end(reopened(proposal), report, session.world.now())
     report.run_id = record.run_id

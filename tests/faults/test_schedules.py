@@ -25,6 +25,13 @@ def test_what_has_to_hold_holds(place: Bench, command: str, seed: int) -> None:
     assert run_trial(place, command, seed, calm).broken == []
 
 
+def test_a_resume_that_was_partial_by_what_it_could_not_read_is_closed_by_the_next(place: Bench) -> None:
+    """Nothing is left to be done: but the journal said partial, and went on saying so."""
+    trial = run_trial(place, "runs resume", 17)
+    assert trial.code == 3
+    assert trial.broken == []
+
+
 @pytest.mark.parametrize("seed", [1, 16])
 def test_an_error_that_was_cut_short_after_an_answer_that_was_lost(place: Bench, seed: int) -> None:
     """KMS ended the grant, and its answer was lost; asked again, it knows no such grant, and half of that comes."""
