@@ -36,7 +36,7 @@ def items_of(run: RunRecord) -> Items:
     """What a journal tells of what was planned, as its command's report would."""
     known = ((line, run.results.get(place_of(line), line)) for line in run.plan)
     return [
-        {**line, "outcome": now["outcome"], **({"grant_id": now["grant_id"]} if now.get("grant_id") else {})}
+        {**line, "outcome": now["outcome"], **{name: now[name] for name in ("grant_id", "name") if now.get(name)}}
         for line, now in known
     ]
 
