@@ -11,7 +11,7 @@ import os
 import random
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from contextvars import ContextVar
 from datetime import datetime
 from functools import partial
@@ -97,8 +97,8 @@ def _sign_for_identity(request: Any, operation_name: str, **_: Any) -> None:
 
 def _name_once(client: Any) -> None:
     """Has a client make its User-Agent once, instead of twice a request, which was a tenth of a request's cost."""
-    creator = getattr(client, "_user_agent_creator", None)
-    if creator is not None:
+    with suppress(AttributeError, TypeError):  # where a botocore is built otherwise, it is made each time
+        creator = client._user_agent_creator
         text = creator.to_string()
         creator.to_string = lambda: text
 
@@ -172,7 +172,7 @@ class Connection:
 
         ``expects`` is a member that every answer of this action has.
         """
-        credentials = self.credentials.get(identity)
+        credentials = self._credentials_of(identity, lost=False)
         self._pace.wait(identity, region, action)
         try:
             return self._send(service, region, action, parameters, credentials, account=identity, expects=expects)
@@ -180,13 +180,20 @@ class Connection:
             if error.code not in EXPIRED_CODES or not self.credentials.expired(identity, credentials):
                 raise
             lost = error.answer_lost
+        # Where there are no new ones, it is open all the same what became of the first request.
+        credentials = self._credentials_of(identity, lost=lost)
         try:
-            # Where there are no new ones, it is open all the same what became of the first request.
-            credentials = self.credentials.get(identity)
             return self._send(service, region, action, parameters, credentials, account=identity, expects=expects)
         except AwsError as error:
             error.answer_lost = error.answer_lost or lost
             raise
+
+    def _credentials_of(self, identity: Identity, *, lost: bool) -> Any:
+        """Credentials, or the error of AssumeRole: ``lost`` says whether an answer to the request itself was."""
+        try:
+            return self.credentials.get(identity)
+        except AwsError as error:
+            raise error.like(answer_lost=lost) from error
 
     def pages(
         self,

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from cado_ops.aws.connection import Connection, understanding
-from cado_ops.aws.fields import Fields, with_fields
+from cado_ops.aws.fields import Cut, Fields, with_fields
 from cado_ops.errors import AwsError
 from cado_ops.filters import Filter
 from cado_ops.model import CLAIM_PREFIX, SSM_TAG, BlockDevice, Cell, Instance, InstanceDetail, Volume
@@ -42,7 +42,7 @@ INSTANCE_FIELDS: Fields = {
 }
 
 # Four tenths of what is told of an instance, and nothing of that is read.
-INSTANCE_CUT = (b"networkInterfaceSet", b"blockDeviceMapping")
+INSTANCE_CUT = Cut((b"networkInterfaceSet", b"blockDeviceMapping"), beside=b"<instanceId>")
 TAG_FIELDS: Fields = {"NextToken": {}, "Tags": {"ResourceId": {}, "Key": {}, "Value": {}}}
 
 _NAMED_IDS = re.compile(r"The instance IDs? '([^']*)' do(?:es)? not exist")

@@ -12,8 +12,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, TypeAlias, TypeVar
 from xml.etree.ElementTree import Element, ParseError, XMLParser, fromstring
@@ -27,16 +28,27 @@ Fields: TypeAlias = Mapping[str, "Fields"]
 T = TypeVar("T")
 _Parse: TypeAlias = Callable[[Element, str], Any]
 _ParseJson: TypeAlias = Callable[[Any], Any]
+# What a botocore raises that is built otherwise than the one that this was written for.
+_OTHER_BOTOCORE = (AttributeError, TypeError)
 
-_wanted: ContextVar[tuple[Fields, Sequence[bytes]] | None] = ContextVar("cado_ops_wanted", default=None)
+
+@dataclass(frozen=True)
+class Cut:
+    """Elements of XML that hold nothing of what is wanted, and much else: they are taken out before it is parsed.
+
+    ``beside`` is an element that stands beside each of them, and in none.
+    """
+
+    tags: Sequence[bytes]
+    beside: bytes
+
+
+_wanted: ContextVar[tuple[Fields, Cut | None] | None] = ContextVar("cado_ops_wanted", default=None)
 
 
 @contextmanager
-def only(fields: Fields, cut: Sequence[bytes] = ()) -> Iterator[None]:
-    """Of answers that are parsed meanwhile in this thread, these fields are wanted.
-
-    ``cut`` are elements of XML that hold none of them, and much else: they are taken out before it is parsed.
-    """
+def only(fields: Fields, cut: Cut | None = None) -> Iterator[None]:
+    """Of answers that are parsed meanwhile in this thread, these fields are wanted."""
     token = _wanted.set((fields, cut))
     try:
         yield
@@ -44,7 +56,7 @@ def only(fields: Fields, cut: Sequence[bytes] = ()) -> Iterator[None]:
         _wanted.reset(token)
 
 
-def with_fields(fields: Fields, pages: Iterator[T], cut: Sequence[bytes] = ()) -> Iterator[T]:
+def with_fields(fields: Fields, pages: Iterator[T], cut: Cut | None = None) -> Iterator[T]:
     """Pages of answers that are read while they are iterated: of each, these fields alone."""
     while True:
         with only(fields, cut):
@@ -63,7 +75,7 @@ class FieldsParser(EC2QueryParser):  # type: ignore[misc]
         if wanted is not None and shape is not None:
             try:
                 return parse(response["body"], shape, *wanted)
-            except (ParseError, UnexpectedError, ValueError, KeyError):
+            except (ParseError, UnexpectedError, ValueError, KeyError, *_OTHER_BOTOCORE):
                 pass  # botocore reads it, or says what is wrong
         return super()._do_parse(response, shape)
 
@@ -76,11 +88,18 @@ class FieldsJsonParser(JSONParser):  # type: ignore[misc]
         if wanted is not None and shape is not None:
             try:
                 parsed = parse_json(response["body"], shape, wanted[0])
-            except (UnexpectedError, ValueError, KeyError, OverflowError, OSError, RecursionError):
-                pass
-            else:
                 self._inject_response_metadata(parsed, response["headers"])
                 return parsed
+            except (
+                UnexpectedError,
+                ValueError,
+                KeyError,
+                OverflowError,
+                OSError,
+                RecursionError,
+                *_OTHER_BOTOCORE,
+            ):
+                pass
         return super()._do_parse(response, shape)
 
 
@@ -88,10 +107,10 @@ class FieldsParserFactory(ResponseParserFactory):  # type: ignore[misc]
     """The component of a botocore session that makes its parsers."""
 
     def create_parser(self, protocol_name: str) -> Any:
-        if protocol_name == "ec2":
-            return FieldsParser(**self._defaults)
-        if protocol_name == "json":
-            return FieldsJsonParser(**self._defaults)
+        ours = {"ec2": FieldsParser, "json": FieldsJsonParser}.get(protocol_name)
+        with suppress(*_OTHER_BOTOCORE):
+            if ours is not None:
+                return ours(**self._defaults)
         return super().create_parser(protocol_name)
 
 
@@ -99,12 +118,12 @@ class UnexpectedError(Exception):
     """Something that this parser does not know."""
 
 
-def parse(body: bytes, shape: Shape, fields: Fields, cut: Sequence[bytes] = ()) -> dict[str, Any]:
+def parse(body: bytes, shape: Shape, fields: Fields, cut: Cut | None = None) -> dict[str, Any]:
     """The ``fields`` of an answer of EC2, with its request id where botocore puts it.
 
-    Raises UnexpectedError, ParseError, ValueError, KeyError.
+    Raises UnexpectedError, ParseError, ValueError, KeyError, AttributeError, TypeError.
     """
-    root = fromstring(_without(cut, body), XMLParser(encoding="utf-8"))
+    root = fromstring(_without(cut, body) if cut else body, XMLParser(encoding="utf-8"))
     # Every element of an answer is of one namespace, as ElementTree writes it: {http://ec2…}reservationSet.
     namespace = root.tag[: root.tag.rfind("}") + 1]
     parsed: dict[str, Any] = _parser_of(shape, fields)(root, namespace)
@@ -114,19 +133,20 @@ def parse(body: bytes, shape: Shape, fields: Fields, cut: Sequence[bytes] = ()) 
     return parsed
 
 
-def _without(tags: Sequence[bytes], body: bytes) -> bytes:
+def _without(cut: Cut, body: bytes) -> bytes:
     """The document without these elements, which hold none of their own kind.
 
     In XML "<" begins markup and nothing else, but within comments and CDATA, which AWS does not send: then nothing
-    is cut. Nor is what does not fit together: that is left to the parser, to be told.
+    is cut. Nor is what does not fit together, as far as that can be told without reading all of it: it is left to
+    the parser.
     """
     if b"<!" in body:
         return body
-    for tag in tags:
+    for tag in cut.tags:
         opening, closing = b"<" + tag + b">", b"</" + tag + b">"
         kept, end = [], 0
         while (start := body.find(opening, end)) >= 0 and (close := body.find(closing, start)) >= 0:
-            if body.find(opening, start + 1, close) >= 0:
+            if body.find(opening, start + 1, close) >= 0 or body.find(cut.beside, start, close) >= 0:
                 break
             kept.append(body[end:start])
             end = close + len(closing)

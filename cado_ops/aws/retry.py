@@ -126,7 +126,12 @@ def names_no_error(error: ClientError) -> bool:
 
 
 def _is_fault(error: ClientError) -> bool:
-    """Whether AWS's answer says that something broke on its side, wherever it then stood with the request."""
+    """Whether AWS's answer says that something broke on its side, wherever it then stood with the request.
+
+    What EC2 throttles it refuses before it looks at it, with status 503.
+    """
+    if error.response.get("Error", {}).get("Code") in THROTTLING_CODES:
+        return False
     return bool(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0) >= 500)
 
 

@@ -12,7 +12,10 @@ import ssl
 import threading
 from typing import Any
 
-from botocore.httpsession import URLLib3Session, create_urllib3_context, get_cert_path
+try:
+    from botocore.httpsession import URLLib3Session, create_urllib3_context, get_cert_path
+except ImportError:  # another botocore: its own way is taken
+    URLLib3Session = None
 
 
 class Trust:

@@ -14,8 +14,8 @@ from cado_ops.cli.session import Session, run
 from cado_ops.cli.tag_instances import Instances
 from cado_ops.cli.world import World
 from cado_ops.due import parse_duration
-from cado_ops.errors import UsageError
-from cado_ops.model import Failure, Report, Status
+from cado_ops.errors import AwsError, UsageError
+from cado_ops.model import ErrorInfo, Failure, Report, Status
 from cado_ops.render.text import count
 from cado_ops.scope import Selection
 from cado_ops.verdict.commands import Asker
@@ -95,6 +95,17 @@ class Checker:
             self._first = False
         asker, now = self._asker(), session.world.now()
         self.verdicts = [judge(each, now, asker) for each in self.facts]
+
+    def look_again(self) -> None:
+        """After something was changed, that is told whatever this look meets. Raises AwsError where nothing was."""
+        try:
+            self.look()
+        except AwsError as error:
+            if not self.changed:
+                raise
+            # What was found before is no longer so.
+            self.verdicts = []
+            self.failures.append(Failure(None, None, "observe", ErrorInfo(error.code, error.message, error.hint)))
 
     @property
     def ready(self) -> bool:
@@ -191,4 +202,4 @@ def wait(session: Session, checker: Checker, limit: float) -> None:
         session.sleep(pause)
         paused += pause
         pause = min(pause * 2, LONGEST_PAUSE)
-        checker.look()
+        checker.look_again()

@@ -43,7 +43,7 @@ def mend(session: Session, checker: Checker, guards: Guards) -> Status | None:
             break
     # What was changed before a refusal is changed, and told as it is now.
     if session.run_id is not None:
-        checker.look()
+        checker.look_again()
     return refused
 
 
@@ -97,7 +97,7 @@ def _grants(session: Session, checker: Checker) -> Proposal | None:
 
 def _note(checker: Checker, session: Session, report: Report) -> None:
     """What became of the changes, beside the findings of the next look."""
-    checker.changed |= bool(report.summary["changed"])
+    checker.changed |= bool(report.summary["changed"] or report.summary["unknown"])
     checker.failures += report.failures
     checker.failures += [_failed(report, item) for item in report.items if item.get("error")]
     notes = next_after(session, report)

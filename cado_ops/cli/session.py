@@ -259,7 +259,9 @@ class Session:
     def _write(self, report: Report) -> None:
         if self._ndjson is not None:
             self.stream_failures(report.failures)
-            self._ndjson.items(item for item in report.items if _identity(item) not in self._streamed)
+            # What was streamed is all of the report's: where it is as many, nothing is left.
+            if len(self._streamed) < len(report.items):
+                self._ndjson.items(item for item in report.items if _identity(item) not in self._streamed)
             self._ndjson.finish(report)
         else:
             repeated = self.plan_shown and self.output == "table" and report.status is Status.REFUSED

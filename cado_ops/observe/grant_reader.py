@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
+from itertools import zip_longest
 
 from cado_ops.aws.connection import Connection
 from cado_ops.aws.ec2 import Ec2
@@ -152,7 +153,7 @@ class GrantReader:
         def read(cell: Cell, key_arn: str | None) -> Iterator[list[Grant]]:
             return self.kms.grants(cell, key_arn or "", grant_id=grant_id)
 
-        for page in walk(reachable, read, self.max_concurrency):
+        for page in walk(_by_turns(reachable), read, self.max_concurrency):
             if page.error is not None:
                 seen.failures.append(
                     replace(failure(page.error, "observe", page.cell.account, page.cell.region), id=page.key_arn)
@@ -192,6 +193,14 @@ class GrantReader:
             return True
         seen.failures.append(Failure(cell.account, cell.region, "select", foreign_key(cell, key_arn), key_arn))
         return False
+
+
+def _by_turns(keys: Iterable[tuple[Cell, str]]) -> list[tuple[Cell, str]]:
+    """A key of each cell, then another of each: KMS's quotas are of a cell, and one cell's would be waited for."""
+    by_cell: dict[Cell, list[tuple[Cell, str]]] = {}
+    for each in keys:
+        by_cell.setdefault(each[0], []).append(each)
+    return [each for turn in zip_longest(*by_cell.values()) for each in turn if each is not None]
 
 
 def foreign_key(cell: Cell, key_arn: str) -> ErrorInfo:

@@ -217,7 +217,8 @@ def grant_change_from(record: Mapping[str, Any]) -> GrantChange:
         texts[key] = tuple(map(text_of, record[key]))
     action, outcome = Action(record["action"]), Outcome(record["outcome"])
     # One whose outcome stayed open has no id: an undo that could not look finds it by its name and terms.
-    nameless = action in ENDING and outcome is Outcome.PLANNED and texts["grant_id"] is None
+    closed = outcome in (Outcome.FAILED, Outcome.UNCHANGED)
+    nameless = action in ENDING and not closed and texts["grant_id"] is None
     if nameless or (action is not Action.NONE and texts["key_arn"] is None):
         raise ValueError(f"a change that is to {action} nothing")
     return GrantChange(

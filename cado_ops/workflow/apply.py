@@ -107,7 +107,7 @@ class TagApplier:
         send = _sender(self.ec2, cell, call, tags)
         stopped = (lambda: False) if in_flight else self.stopped
         sent = send_shrinking(ids, send, ids_named_missing, stopped)
-        self._insist(cell, sent, send)
+        absent = self._insist(cell, sent, send)
         ended: dict[str, TagChange] = {}
         for change in changes:
             error = sent.refused.get(change.instance_id)
@@ -115,7 +115,7 @@ class TagApplier:
                 ended[change.instance_id] = change.ended(Outcome.CHANGED)
             elif error is not None:
                 # Without an answer nobody knows whether the request took effect: `_verify` looks.
-                open_ = answer_is_open(error)
+                open_ = answer_is_open(error) and change.instance_id not in absent
                 ended[change.instance_id] = change.ended(Outcome.UNKNOWN if open_ else Outcome.FAILED, _info(error))
         not_sent = {each: by for by in changes if (each := by.instance_id) in sent.not_sent}
         # With a second call to come, a change is not made yet: cut off here, it is to be looked at again.
@@ -124,25 +124,33 @@ class TagApplier:
         self._record(cell, ended | not_sent | halves, sent)
         return ended
 
-    def _insist(self, cell: Cell, sent: Sent, send: Callable[[list[str]], str | None]) -> None:
-        """An instance may be visible before it can be tagged: if it is there, its NotFound is only early."""
+    def _insist(self, cell: Cell, sent: Sent, send: Callable[[list[str]], str | None]) -> set[str]:
+        """An instance may be visible before it can be tagged: if it is there, its NotFound is only early.
+
+        Those that are not there, as far as it was looked.
+        """
+        absent: set[str] = set()
         for wait in SETTLE_WAITS:
             gone = [each for each, error in sent.refused.items() if ids_named_missing(error)]
             if not gone or self.stopped():
-                return
+                return absent
             try:
                 there = [i.instance_id for i in _instances(self.ec2, cell, gone) if i.state not in ENDED_STATES]
             except AwsError:
-                return  # what CreateTags said stands
+                return absent  # what CreateTags said stands
+            absent = {*gone} - {*there}
             if not there:
-                return
+                return absent
             self.sleep(wait)
             again = send_shrinking(there, send, ids_named_missing, self.stopped)
-            for each in there:
-                sent.refused.pop(each)
+            lost = {each for each in there if sent.refused.pop(each).answer_lost}
             sent.accepted |= again.accepted
-            sent.refused |= again.refused
+            sent.refused |= {
+                each: error.like(answer_lost=True) if each in lost else error
+                for each, error in again.refused.items()
+            }
             sent.not_sent += again.not_sent
+        return absent
 
     def _look_again(self, cell: Cell, ended: Mapping[str, TagChange]) -> dict[str, TagChange]:
         """Looks at AWS once more: what was accepted must be there, what got no answer may be.
@@ -296,8 +304,8 @@ def _remark(change: TagChange, warnings: tuple[str, ...]) -> TagChange:
 
 def answer_is_open(error: AwsError) -> bool:
     """Whether an error leaves it open that the request took effect: no answer came, or there was an attempt before
-    it that got none. Of that a refusal tells nothing; only that a thing is not there makes it all the same."""
-    return error.kind is Kind.TRANSPORT or (error.answer_lost and error.kind is not Kind.NOT_FOUND)
+    it that got none, and of that a refusal tells nothing. Without a session there was no request."""
+    return error.answer_lost or (error.kind is Kind.TRANSPORT and error.operation != "AssumeRole")
 
 
 def _info(error: AwsError) -> ErrorInfo:

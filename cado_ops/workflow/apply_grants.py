@@ -135,13 +135,15 @@ class GrantApplier:
         return done
 
     def _call(self, cell: Cell, change: GrantChange) -> tuple[str | None, str | None]:
+        lost = False
         for wait in (*EARLY_WAITS, None):
             try:
                 grant_id, token, request_id = _call(self.kms, cell, change)
             except AwsError as error:
                 early = change.action is Action.CREATE and error.code == "InvalidArnException"
+                lost = lost or error.answer_lost
                 if not early or wait is None or self.stopped():
-                    raise
+                    raise error.like(answer_lost=lost) from error
                 self.sleep(wait)
             else:
                 if token:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from cado_ops.journal import RunRecord
+from cado_ops.journal import RunRecord, place_of
 from cado_ops.model import Outcome
 from cado_ops.plan.change import Action, TagChange
 from cado_ops.plan.grant_again import AGAIN
@@ -34,6 +34,12 @@ def _grants_undone(run: RunRecord, undos: Sequence[RunRecord]) -> dict[Key, str]
     made = {
         (key[0], key[1], result["grant_id"]): key for key, result in run.results.items() if result.get("grant_id")
     }
+    # Whether those were made stayed open: an undo found them by their names.
+    unnamed = {
+        (line["account"], line["region"], line["key_arn"], line["name"]): key_of(change_from(line))
+        for line in run.plan
+        if line.get("action") == Action.CREATE and not run.results.get(place_of(line), {}).get("grant_id")
+    }
     for undo in undos:
         if undo.header.get("undoes") != run.run_id:
             continue
@@ -49,7 +55,9 @@ def _grants_undone(run: RunRecord, undos: Sequence[RunRecord]) -> dict[Key, str]
             if change.action is Action.CREATE:
                 original: Key | None = (*key[:2], change.id.removesuffix(AGAIN))
             else:
-                original = made.get((*key[:2], change.grant_id or ""))
+                original = made.get((*key[:2], change.grant_id or "")) or unnamed.get(
+                    (change.account, change.region, change.key_arn, change.name)
+                )
             if original is not None and undo.begun_at.get(key, "") >= run.begun_at.get(original, ""):
                 found[original] = undo.run_id
     return found

@@ -345,6 +345,23 @@ class TestFix:
         assert (result.code, result.json["status"]) == (3, "partial")
         assert result.json["summary"]["targets_failed"] == 1
 
+    def test_nor_where_the_session_is_over(self, cli: Cli, ids: Any, sandbox: Any, tags: Any) -> None:
+        done: list[Any] = []
+
+        def intercept(request: Any) -> Any:
+            if request.action == "CreateTags":
+                done.append(request)
+            if done and request.service != "ec2":
+                return request.error("ExpiredToken", "The security token included in the request is expired", 403)
+            return None
+
+        sandbox.intercept = intercept
+        result = cli.json("check", ids()["web-01"], *IN_PROD, "--fix", "--yes")
+        assert tags()["web-01"]["CadoResponseSSMEnabled"] == "True"
+        assert (result.code, result.json["status"]) == (3, "partial")
+        assert result.json["run_id"]
+        assert result.json["failures"]
+
     def test_its_changes_are_no_items_of_check(self, cli: Cli, ids: Any) -> None:
         lines = cli("check", ids()["web-01"], *IN_PROD, "--fix", "--yes", "-o", "ndjson").lines
         assert [line["type"] for line in lines] == ["item", "summary"]

@@ -12,6 +12,7 @@ import pytest
 from cado_ops.cli.app import main
 from cado_ops.cli.world import World
 from cado_ops.journal import read_run
+from cado_ops.sandbox.protocol import answer_json
 from tests.functional.conftest import EU, IN_PROD, PROD, ROLE, US, Cli
 from tests.functional.power import cut_off
 
@@ -346,4 +347,36 @@ def test_an_undo_that_could_not_look_for_a_grant_whose_making_stayed_open_is_gon
     resumed = cli.json("runs", "resume", undone.json["run_id"], "--yes")
     assert resumed.code == 0, resumed.out
     assert cli.json("runs", "undo", granted.json["run_id"], "--yes").code == 0
+    assert grants().everything() == before
+
+
+def test_a_grant_whose_making_stayed_open_and_that_was_undone_does_not_come_back_by_resume(
+    cli: Cli, sandbox: Any, grants: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """KMS made it, its answer was lost, and it did not list it in time; the undo found it by its name."""
+    before = grants().everything()
+
+    def lose(request: Any) -> Any:
+        if request.action == "CreateGrant":
+            sandbox.intercept = None
+            answered = sandbox._running().answer(request.method, request.path, request.headers, request.body)
+            assert answered[0] == 200
+            sandbox.intercept = hide
+            return request.error("KMSInternalException", "An internal error has occurred", 500)
+        return None
+
+    def hide(request: Any) -> Any:
+        if request.action == "CreateGrant":
+            return request.error("KMSInternalException", "An internal error has occurred", 500)
+        return answer_json({"Grants": [], "Truncated": False}) if request.action == "ListGrants" else None
+
+    sandbox.intercept = lose
+    granted = cli.json(*GRANT)
+    assert [item["outcome"] for item in granted.json["items"]] == ["unknown"]
+    sandbox.intercept = None
+    assert len(grants().ours("acme-data")) == 1
+    undone = cli.json("runs", "undo", granted.json["run_id"], "--yes")
+    assert [item["outcome"] for item in undone.json["items"]] == ["changed"]
+    assert grants().everything() == before
+    cli.json("runs", "resume", granted.json["run_id"], "--yes")
     assert grants().everything() == before

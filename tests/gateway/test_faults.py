@@ -10,9 +10,12 @@ from botocore import exceptions as boto
 from botocore.exceptions import BotoCoreError, ClientError
 from botocore.parsers import ResponseParserError
 
+from cado_ops.aws.ec2 import Ec2
 from cado_ops.aws.faults import credential_problem, kind_of, translate
 from cado_ops.aws.retry import ANSWER_LOST
 from cado_ops.errors import AwsError, Kind
+from cado_ops.model import Cell
+from tests.gateway.fake_aws import Parts, Wire, ec2_error
 
 
 def client_error(code: str, message: str = "words", status: int = 400, action: str = "CreateTags") -> ClientError:
@@ -257,6 +260,18 @@ def test_a_refusal_by_somebody_else_says_nothing_of_an_attempt_whose_answer_was_
     problem = translated(error)
     assert (problem.kind, problem.code, problem.answer_lost) == (Kind.TRANSPORT, "404", True)
     assert "HTTP status 404, names no error of AWS's" in problem.message
+
+
+@pytest.mark.usefixtures("own_keys")
+@pytest.mark.parametrize("then", ["UnauthorizedOperation", "RequestLimitExceeded"])
+def test_what_ec2_throttled_was_no_answer_that_was_lost(wire: Wire, parts: Parts, then: str) -> None:
+    """It answers with status 503, and has not looked at the request."""
+    throttled = ec2_error("RequestLimitExceeded", "Request limit exceeded.", status=503)
+    last = throttled if then == "RequestLimitExceeded" else ec2_error(then, status=403)
+    wire.reply("CreateTags", throttled, throttled, last)
+    with pytest.raises(AwsError) as caught:
+        Ec2(parts.connect()).create_tags(Cell("222222222222", "eu-west-1"), ["i-1"], {"a": "b"})
+    assert (caught.value.code, caught.value.answer_lost) == (then, False)
 
 
 @pytest.mark.parametrize(

@@ -184,6 +184,7 @@ def test_what_is_cut_makes_no_difference(inner: str):
         "</networkInterfaceSet>",
         "<networkInterfaceSet><networkInterfaceSet></networkInterfaceSet>",
         "<networkInterfaceSet><networkInterfaceSet></networkInterfaceSet></networkInterfaceSet>",
+        "<networkInterfaceSet></item><item><instanceId>i-2</instanceId></networkInterfaceSet>",
     ],
 )
 def test_what_does_not_fit_together_is_left_to_botocore(inner: str):

@@ -16,6 +16,7 @@ from cado_ops.aws.kms import Kms
 from cado_ops.aws.pace import QUOTAS
 from cado_ops.errors import AwsError, Kind
 from cado_ops.model import Cell, Grant, Key
+from cado_ops.workflow.apply import answer_is_open
 from tests.gateway.fake_aws import Answer, Parts, Request, Wire, sts_error
 
 CELL = Cell("222222222222", "eu-west-1")
@@ -580,6 +581,27 @@ def test_an_answer_nested_too_deep_to_be_read_leaves_it_open(wire: Wire, kms: Km
     with pytest.raises(AwsError) as caught:
         create(kms)
     assert (caught.value.code, caught.value.kind) == ("MalformedResponse", Kind.TRANSPORT)
+
+
+@pytest.mark.usefixtures("own_keys")
+def test_what_assume_role_lost_is_nothing_that_was_asked_of_kms(wire: Wire, parts: Parts) -> None:
+    kms = Kms(parts.connect())
+    wire.reply("AssumeRole", ReadTimeoutError(endpoint_url="x"), sts_error("AccessDenied", "words"))
+    with pytest.raises(AwsError) as caught:
+        kms.retire_grant(CELL, KEY_ARN, GRANT_ID)
+    assert (caught.value.operation, caught.value.answer_lost) == ("AssumeRole", False)
+    assert not answer_is_open(caught.value)
+    assert wire.of("RetireGrant") == []
+
+
+@pytest.mark.usefixtures("own_keys")
+def test_nor_is_it_where_sts_gives_no_answer_at_all(wire: Wire, parts: Parts) -> None:
+    kms = Kms(parts.connect())
+    wire.reply("AssumeRole", ReadTimeoutError(endpoint_url="x"))
+    with pytest.raises(AwsError) as caught:
+        kms.retire_grant(CELL, KEY_ARN, GRANT_ID)
+    assert caught.value.kind is Kind.TRANSPORT
+    assert not answer_is_open(caught.value)
 
 
 def test_an_organisations_deny(wire: Wire, kms: Kms) -> None:

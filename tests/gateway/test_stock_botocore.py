@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from typing import Any
 
+import botocore.session
 import pytest
+from botocore.parsers import EC2QueryParser
 
-from cado_ops.aws.connection import Connection
+from cado_ops.aws.connection import Connection, _name_once
 from cado_ops.aws.ec2 import Ec2
+from cado_ops.aws.fields import FieldsParser, FieldsParserFactory
 from cado_ops.aws.iam import Iam
+from cado_ops.aws.kms import Kms
+from cado_ops.aws.tls import Trust
 from cado_ops.errors import AwsError
 from cado_ops.filters import Filter
 from cado_ops.model import Cell
-from tests.gateway.fake_aws import Parts, Wire, ec2_error, xml
+from tests.gateway.fake_aws import Answer, Parts, Wire, ec2_error, xml
 from tests.stock import use_stock_botocore
 
 CELL = Cell("222222222222", "eu-west-1")
@@ -26,6 +32,14 @@ INSTANCE = (
 )
 
 
+KEY = "arn:aws:kms:eu-west-1:222222222222:key/1234abcd-12ab-34cd-56ef-1234567890ab"
+GRANT = {
+    "KeyId": KEY, "GrantId": "0" * 64, "Name": "größe", "CreationDate": 1795455901.25, "Operations": ["Decrypt"],
+    "GranteePrincipal": "arn:aws:iam::222222222222:role/R", "IssuingAccount": "arn:aws:iam::222222222222:root",
+    "Constraints": {"EncryptionContextSubset": {"aws:ebs:id": "vol-1"}}, "New": {"of": "next year"},
+}  # fmt: skip
+
+
 def replies(wire: Wire) -> None:
     wire.reply(
         "DescribeInstances",
@@ -34,6 +48,13 @@ def replies(wire: Wire) -> None:
     )
     wire.reply("CreateTags", ec2_error("InvalidInstanceID.NotFound", "The instance ID 'i-1' does not exist"))
     wire.reply("DescribeTags", xml("DescribeTags", "<unknown/>"))
+    wire.reply(
+        "ListGrants",
+        Answer(
+            json.dumps({"Grants": [GRANT, GRANT | {"CreationDate": None}], "NextMarker": "2", "Truncated": True})
+        ),
+        Answer(json.dumps({"Grants": [], "Truncated": False})),
+    )
 
 
 CALLS: list[Callable[[Connection], Any]] = [
@@ -42,6 +63,7 @@ CALLS: list[Callable[[Connection], Any]] = [
     lambda line: Ec2(line).tags(CELL, ["i-1"]),
     lambda line: Iam(line).roles_named(CELL.account, ["A+b"]),
     lambda line: list(Ec2(line).instances(CELL, [], detailed=True)),
+    lambda line: list(Kms(line).grants(CELL, KEY)),
 ]
 
 
@@ -73,3 +95,26 @@ def test_stock_botocore_says_and_hears_the_same(monkeypatch: pytest.MonkeyPatch,
     [detailed] = fast[0][4]
     assert detailed.instance_id == instance.instance_id
     assert detailed.detail is not None
+
+
+def test_a_botocore_whose_parsers_are_made_otherwise(monkeypatch: pytest.MonkeyPatch):
+    def other(self: Any) -> None:
+        """Takes none of what this one gives."""
+
+    factory = FieldsParserFactory()
+    factory.set_parser_defaults(timestamp_parser=str)
+    assert type(factory.create_parser("ec2")) is FieldsParser
+    monkeypatch.setattr(FieldsParser, "__init__", other)
+    assert type(factory.create_parser("ec2")) is EC2QueryParser
+
+
+def test_a_botocore_whose_clients_have_no_maker_of_user_agents():
+    _name_once(object())
+
+
+def test_a_botocore_without_what_the_certificates_are_shared_by(monkeypatch: pytest.MonkeyPatch):
+    client = botocore.session.Session().create_client(
+        "sts", region_name="eu-west-1", aws_access_key_id="a", aws_secret_access_key="b"
+    )
+    monkeypatch.setattr("cado_ops.aws.tls.URLLib3Session", None)
+    assert Trust().share(client) is False

@@ -421,6 +421,24 @@ class TestLostAnswers:
         there.faults["CreateTags"] = [taken, *[DENIED] * 9]
         assert outcomes(there.apply(there.plan())) == everything(Outcome.CHANGED, 3)
 
+    def test_before_an_instance_showed(self) -> None:
+        """The first attempt set the tag and its answer was lost; then EC2 knew no such instance, then refused."""
+        there = world(1)
+
+        def taken(world: World, call: Any, ids: Sequence[str]) -> None:
+            world.take(call, ids, SSM)
+            raise not_found("i-0").like(answer_lost=True)
+
+        there.faults["CreateTags"] = [taken, DENIED]
+        assert outcomes(there.apply(there.plan())) == everything(Outcome.CHANGED, 1)
+
+    def test_of_an_instance_that_is_gone_nothing_is_open(self) -> None:
+        there = world(1)
+        there.faults["CreateTags"] = [not_found("i-0").like(answer_lost=True)]
+        plan = there.plan()
+        there.states["i-0"] = "terminated"
+        assert outcomes(there.apply(plan)) == everything(Outcome.FAILED, 1)
+
     def test_it_cannot_be_looked_at(self) -> None:
         there = world(1)
         there.faults |= {"CreateTags": [LOST], "DescribeTags": [DENIED]}

@@ -548,6 +548,14 @@ class TestLostAnswers:
         assert (made.outcome, made.error, made.grant_id) == (Outcome.CHANGED, None, grant_id(55))
         assert (ended.outcome, ended.error) == (Outcome.CHANGED, None)
 
+    def test_before_kms_knew_the_role(self, run: Any) -> None:
+        """It was lost, then the role was not known yet, then a policy refused: of the first nothing is said."""
+        there = World()
+        early = AwsError("InvalidArnException", "words", answer_lost=True)
+        there.faults["CreateGrant"] = [taken(early), DENIED]
+        [made] = run(there).apply(there.plan())
+        assert (made.outcome, made.error) == (Outcome.CHANGED, None)
+
     @pytest.mark.parametrize("error", [THROTTLED, DENIED, AwsError("LimitExceededException", "50,000")])
     def test_a_plain_refusal_is_a_failure(self, run: Any, error: AwsError) -> None:
         there = World()

@@ -68,7 +68,7 @@ def changes(draw: st.DrawFn) -> GrantChange:
         id=draw(TEXT),
         action=action,
         key_arn=draw(MAYBE if action is Action.NONE else TEXT),
-        grant_id=draw(TEXT if action in ENDING and outcome is Outcome.PLANNED else MAYBE),
+        grant_id=draw(TEXT if action in ENDING and outcome not in (Outcome.FAILED, Outcome.UNCHANGED) else MAYBE),
         name=name,
         grantee_principal=draw(MAYBE | GRANTEES),
         retiring_principal=draw(MAYBE),
