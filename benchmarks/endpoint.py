@@ -197,12 +197,13 @@ class _Answers:
     def _count(self, action: str, account: str, region: str) -> None:
         number = ACTIONS.index(action) if action in ACTIONS else len(ACTIONS) - 1
         self.shared.calls[self.slot + number] += 1
-        if self.throttle == "none" or action not in BUCKETS or account == HOME:
+        if self.throttle == "none" or action not in BUCKETS:
             return
         size, refill = BUCKETS[action]
-        first = number_of(account)
+        # Whoever calls has the last place.
+        first = self.fleet.accounts if account == HOME else number_of(account)
         full = size
-        if self.throttle == "busy" and first % BUSY_EVERY == 0:
+        if self.throttle == "busy" and account != HOME and first % BUSY_EVERY == 0:
             full, refill = 0.0, refill * BUSY_SHARE
         place = 2 * ((first * len(REGIONS) + self.regions.get(region, 0)) * len(ACTIONS) + number)
         buckets, now = self.shared.buckets, time.monotonic()
@@ -404,7 +405,7 @@ class _Shared:
         self.calls = RawArray("Q", processes * len(ACTIONS))
         self.throttled = RawArray("Q", processes * len(ACTIONS))
         self.wrong = RawArray("Q", 1)
-        self.buckets = RawArray("d", 2 * fleet.accounts * len(REGIONS) * len(ACTIONS))
+        self.buckets = RawArray("d", 2 * (fleet.accounts + 1) * len(REGIONS) * len(ACTIONS))
 
 
 def _serve(
