@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
@@ -118,10 +119,11 @@ def test_a_session_that_ends_while_granting_is_renewed_and_the_run_ends_right(
     cli: Cli, organisation: Organisation, wire: Wire, action: str
 ):
     keys = [organisation.key() for _ in range(4)]
+    once = threading.Lock()
 
     def end_once(about_to: str) -> None:
-        # After the second of its kind: the run is under way.
-        if about_to == action and wire.actions.count(action) == 2:
+        # After the second of its kind: the run is under way. Two may be about to be sent at the same moment.
+        if about_to == action and wire.actions.count(action) == 2 and once.acquire(blocking=False):
             organisation.emulator.expire_sessions(PROD)
 
     wire.before = end_once

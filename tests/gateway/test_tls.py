@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import ssl
 import threading
@@ -148,6 +149,7 @@ def client(**options: Any) -> Any:
     )
 
 
+@pytest.mark.skipif("STOCK_BOTOCORE" in os.environ, reason="botocore's own way reads it for each connection")
 def test_the_bundle_is_read_once(authorities: tuple[Authority, Authority], monkeypatch: pytest.MonkeyPatch):
     ours, _ = authorities
     read: list[Any] = []
