@@ -8,6 +8,7 @@ AWS keeps the books: a run of the tagging job counts only where every instance w
 from __future__ import annotations
 
 import argparse
+import compileall
 import json
 import os
 import platform
@@ -462,6 +463,8 @@ def main() -> None:
     ]
     for peer in {each.needs for each in chosen if each.needs}:
         peer.build(say)
+    # As it is once installed: else the first run compiles what was edited.
+    compileall.compile_dir(ROOT / "cado_ops", quiet=1)
     result: dict[str, Any] = {
         "at": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}",
         "machine": machine(),
