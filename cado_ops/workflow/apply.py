@@ -86,9 +86,9 @@ class TagApplier:
                 todo = [each for each in todo if each in ended]
             if todo:
                 unfinished = {each for _, _, others in calls[number:] for each in others}
-                begun = any(each in ended for each in todo)
+                halfway = {each for each in todo if each in ended}
                 changes_now = [by_id[each] for each in todo]
-                ended |= self._send(cell, call, tags, changes_now, in_flight=begun, unfinished=unfinished)
+                ended |= self._send(cell, call, tags, changes_now, halfway=halfway, unfinished=unfinished)
         ended |= self._look_again(cell, ended)
         return [ended.get(change.instance_id, change) for change in changes]
 
@@ -100,12 +100,13 @@ class TagApplier:
         changes: Sequence[TagChange],
         *,
         in_flight: bool = False,
+        halfway: Collection[str] = (),
         unfinished: Collection[str] = (),
     ) -> dict[str, TagChange]:
         ids = [change.instance_id for change in changes]
         self.journal.write("intent", account=cell.account, region=cell.region, call=call, tags=dict(tags), ids=ids)
         send = _sender(self.ec2, cell, call, tags)
-        stopped = (lambda: False) if in_flight else self.stopped
+        stopped = (lambda: False) if in_flight or halfway else self.stopped
         sent = send_shrinking(ids, send, ids_named_missing, stopped)
         absent = self._insist(cell, sent, send)
         ended: dict[str, TagChange] = {}
@@ -116,6 +117,8 @@ class TagApplier:
             elif error is not None:
                 # Without an answer nobody knows whether the request took effect: `_verify` looks.
                 open_ = answer_is_open(error) and change.instance_id not in absent
+                # Nor did nothing happen where a first call was made, and this is the second.
+                open_ = open_ or change.instance_id in halfway
                 ended[change.instance_id] = change.ended(Outcome.UNKNOWN if open_ else Outcome.FAILED, _info(error))
         not_sent = {each: by for by in changes if (each := by.instance_id) in sent.not_sent}
         # With a second call to come, a change is not made yet: cut off here, it is to be looked at again.
