@@ -9,7 +9,9 @@ from __future__ import annotations
 import re
 import re._constants as c  # type: ignore[import-not-found]
 import re._parser as parser  # type: ignore[import-not-found]
+import sys
 from collections.abc import Callable, Iterator
+from types import FrameType
 from typing import Any
 
 Then = Callable[[int], bool]
@@ -214,3 +216,19 @@ def _varies(nodes: Any) -> bool:
         ):
             return True
     return False
+
+
+def calls_of(act: Callable[[], object]) -> int:
+    """How many calls, of Python's functions and of C's, something takes."""
+    count = 0
+
+    def profile(_frame: FrameType, event: str, _argument: Any) -> None:
+        nonlocal count
+        count += event in ("call", "c_call")
+
+    sys.setprofile(profile)
+    try:
+        act()
+    finally:
+        sys.setprofile(None)
+    return count

@@ -7,9 +7,7 @@ import itertools
 import json
 import pkgutil
 import re
-import sys
 from collections.abc import Iterator
-from types import FrameType
 from typing import Any
 
 import pytest
@@ -17,7 +15,7 @@ import pytest
 import cado_ops.verdict.denial as package
 from cado_ops.verdict.denial import events, explain, read
 from cado_ops.verdict.denial.lookup import PHRASES
-from tests.unit.regex_steps import Counter, TooManySteps, attacks, can_be_slow
+from tests.unit.regex_steps import Counter, TooManySteps, attacks, calls_of, can_be_slow
 
 # Steps a character. A pattern that looks ahead some hundred characters from each position keeps below; one whose
 # repeats get into each other's way takes hundreds of thousands.
@@ -77,19 +75,7 @@ def test_what_a_phrase_is_looked_up_by_is_in_whatever_it_matches():
 
 
 def _calls(text: str) -> int:
-    """How many calls, of Python's functions and of C's, reading a text takes."""
-    count = 0
-
-    def profile(_frame: FrameType, event: str, _argument: Any) -> None:
-        nonlocal count
-        count += event in ("call", "c_call")
-
-    sys.setprofile(profile)
-    try:
-        explain(read(text))
-    finally:
-        sys.setprofile(None)
-    return count
+    return calls_of(lambda: explain(read(text)))
 
 
 HOSTILE = {

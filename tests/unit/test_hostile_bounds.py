@@ -15,7 +15,6 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 import pytest
@@ -34,7 +33,7 @@ from cado_ops.policy.bounds import MAX_STATEMENTS, MAX_STRING, MAX_TRIED, MAX_VA
 from cado_ops.policy.lint_file import lint_file
 from cado_ops.policy.source import read_policy_file
 from cado_ops.policy.wildcards import Wildcards
-from tests.unit.regex_steps import Counter, attacks, can_be_slow
+from tests.unit.regex_steps import Counter, attacks, calls_of, can_be_slow
 
 POSIX = pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="pipes by name are POSIX's")
 MODULES = (
@@ -81,21 +80,6 @@ def test_comments_are_looked_for_once_in_a_line() -> None:
     assert Counter(pattern, text, 10**6).search_everywhere() <= 10 * len(text)
 
 
-def _calls(act: Callable[[], object]) -> int:
-    count = 0
-
-    def profile(_frame: FrameType, event: str, _argument: Any) -> None:
-        nonlocal count
-        count += event in ("call", "c_call")
-
-    sys.setprofile(profile)
-    try:
-        act()
-    finally:
-        sys.setprofile(None)
-    return count
-
-
 def _one_instance_often(times: int) -> str:
     arn = "arn:aws:ec2:eu-west-1:{:012}:instance/i-01234567"
     resources = [{"type": "EC2_INSTANCE", "uid": arn.format(number)} for number in range(times)]
@@ -119,7 +103,7 @@ def _branches(times: int) -> str:
 )  # fmt: skip
 def test_work_grows_with_the_file_and_no_faster(read: Callable[[str], object], made: Callable[[int], str]) -> None:
     small, large = made(100), made(400)
-    assert _calls(lambda: read(large)) <= 5 * _calls(lambda: read(small))
+    assert calls_of(lambda: read(large)) <= 5 * calls_of(lambda: read(small))
 
 
 def test_of_a_million_documents_two_are_read() -> None:
@@ -127,7 +111,7 @@ def test_of_a_million_documents_two_are_read() -> None:
         with pytest.raises(UsageError, match="several are there"):
             parse_filter("[]" * number, str)
 
-    assert _calls(lambda: refused(100_000)) <= _calls(lambda: refused(10)) + 5_000
+    assert calls_of(lambda: refused(100_000)) <= calls_of(lambda: refused(10)) + 5_000
 
 
 SEND = {"Effect": "Allow", "Action": "ssm:SendCommand", "Resource": "*"}
