@@ -26,6 +26,7 @@ import socket
 import ssl
 import time
 from dataclasses import dataclass
+from itertools import islice
 from multiprocessing.sharedctypes import RawArray
 from typing import Any
 from urllib.parse import parse_qsl
@@ -288,14 +289,21 @@ class _Answers:
         return _ec2("CreateTags", "<return>true</return>")
 
     def _DescribeTags(self, account: str, region: str, asked: dict[str, str]) -> bytes:
-        first = self._first(account, region)
+        first, prefix = self._first(account, region), instance_prefix(account, region).decode()
+        named = [
+            int(value[-8:], 16) for name, value in asked.items() if ".Value." in name and value.startswith("i-")
+        ]
+        # Without ids all of the region: asked by resource-type.
+        start, most = int(asked.get("NextToken", "0")), int(asked.get("MaxResults", PAGE))
+        tagged = (each for each in named or range(start, self.fleet.instances) if self.shared.tagged[first + each])
+        page = list(islice(tagged, most + 1))
         items = "".join(
-            f"<item><resourceId>{value}</resourceId><resourceType>instance</resourceType><key>{TAG}</key>"
+            f"<item><resourceId>{prefix}{each:08x}</resourceId><resourceType>instance</resourceType><key>{TAG}</key>"
             "<value>True</value></item>"
-            for name, value in asked.items()
-            if ".Value." in name and value.startswith("i-") and self.shared.tagged[first + int(value[-8:], 16)]
+            for each in page[:most]
         )
-        return _ec2("DescribeTags", f"<tagSet>{items}</tagSet>")
+        more = f"<nextToken>{page[most]}</nextToken>" if len(page) > most else ""
+        return _ec2("DescribeTags", f"<tagSet>{items}</tagSet>{more}")
 
     def _kms_ListAliases(self, account: str, region: str, asked: dict[str, Any]) -> dict[str, Any]:
         return {"Aliases": [], "Truncated": False}

@@ -90,26 +90,30 @@ async def main() -> None:
         for region in FLEET["regions"]:
             waiting.put_nowait((account, region, keys))
 
+    async def pages(wire: Wire, region: str, keys: tuple[str, str, str], asked: dict[str, str]) -> list[bytes]:
+        answers = []
+        more = None
+        while more or not answers:
+            token = {"NextToken": more[1].decode()} if more else {}
+            answers.append(await wire.send(signed("ec2", region, *keys, {**asked, **token})))
+            more = _NEXT.search(answers[-1])
+        return answers
+
     async def cell(wire: Wire, region: str, keys: tuple[str, str, str]) -> None:
-        ids: list[str] = []
-        token = None
-        while token is None or token:
-            asked = {"Action": "DescribeInstances", "Version": "2016-11-15", "MaxResults": "1000"}
-            if token:
-                asked["NextToken"] = token
-            answer = await wire.send(signed("ec2", region, *keys, asked))
-            ids += [each.decode() for each in _ID.findall(answer)]
-            more = _NEXT.search(answer)
-            token = more[1].decode() if more else ""
+        asked = {"Action": "DescribeInstances", "Version": "2016-11-15", "MaxResults": "1000"}
+        answers = await pages(wire, region, keys, asked)
+        ids = [each.decode() for answer in answers for each in _ID.findall(answer)]
         for start in range(0, len(ids), 1000):
             batch = {f"ResourceId.{n}": each for n, each in enumerate(ids[start : start + 1000], 1)}
             tags = {"Tag.1.Key": "CadoResponseSSMEnabled", "Tag.1.Value": "True"}
             asked = {"Action": "CreateTags", "Version": "2016-11-15", **batch, **tags}
             await wire.send(signed("ec2", region, *keys, asked))
-        for start in range(0, len(ids), VERIFY):
-            batch = {f"Filter.1.Value.{n}": each for n, each in enumerate(ids[start : start + VERIFY], 1)}
-            asked = {"Action": "DescribeTags", "Version": "2016-11-15", "Filter.1.Name": "resource-id", **batch}
-            await wire.send(signed("ec2", region, *keys, asked))
+        by_id = {f"Filter.1.Value.{n}": each for n, each in enumerate(ids, 1)}
+        looked_for = (
+            ("resource-id", by_id) if len(ids) <= VERIFY else ("resource-type", {"Filter.1.Value.1": "instance"})
+        )
+        asked = {"Action": "DescribeTags", "Version": "2016-11-15", "MaxResults": "1000"}
+        await pages(wire, region, keys, {**asked, "Filter.1.Name": looked_for[0], **looked_for[1]})
 
     async def worker() -> None:
         wire = Wire(context)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
 from typing import Any
 
 from cado_ops.aws.connection import Connection, understanding
@@ -44,6 +45,7 @@ INSTANCE_FIELDS: Fields = {
 # Four tenths of what is told of an instance, and nothing of that is read.
 INSTANCE_CUT = Cut((b"networkInterfaceSet", b"blockDeviceMapping"), beside=b"<instanceId>")
 TAG_FIELDS: Fields = {"NextToken": {}, "Tags": {"ResourceId": {}, "Key": {}, "Value": {}}}
+_OUR_KEYS = (SSM_TAG, CLAIM_PREFIX + "*")
 
 _NAMED_IDS = re.compile(r"The instance IDs? '([^']*)' do(?:es)? not exist")
 _ID = re.compile(r"i-[0-9a-f]+")
@@ -124,22 +126,30 @@ class Ec2:
 
     def tags(self, cell: Cell, instance_ids: Sequence[str]) -> dict[str, dict[str, str]]:
         """The SSM tag and the claims that the instances have now; an instance without any is absent."""
-        found: dict[str, dict[str, str]] = {}
-        keys = [SSM_TAG, CLAIM_PREFIX + "*"]
-        step = FILTER_VALUES - len(keys)
-        for start in range(0, len(instance_ids), step):
-            parameters = {
-                "MaxResults": PAGE,
-                "Filters": [
-                    {"Name": "resource-id", "Values": list(instance_ids[start : start + step])},
-                    {"Name": "key", "Values": keys},
-                ],
-            }
-            for page in with_fields(TAG_FIELDS, self._pages(cell, "DescribeTags", parameters, "Tags")):
-                with understanding("DescribeTags"):
-                    for tag in page:
-                        found.setdefault(tag["ResourceId"], {})[tag["Key"]] = tag["Value"]
-        return found
+        step = FILTER_VALUES - len(_OUR_KEYS)
+        asked = [
+            Filter("resource-id", tuple(instance_ids[start : start + step]))
+            for start in range(0, len(instance_ids), step)
+        ]
+        if len(asked) > 1:
+            # A page has 1,000 tags, and a request names 198 instances at most: of so many, all that are tagged in
+            # the region are read, unless these are lost in a crowd of others.
+            pages = self._our_tags(cell, Filter("resource-type", ("instance",)))
+            read = list(islice(pages, len(asked)))
+            if next(pages, None) is None:
+                wanted = {*instance_ids}
+                return _by_instance(tag for page in read for tag in page if tag["ResourceId"] in wanted)
+        return _by_instance(tag for some in asked for page in self._our_tags(cell, some) for tag in page)
+
+    def _our_tags(self, cell: Cell, asked: Filter) -> Iterator[list[dict[str, str]]]:
+        parameters = {
+            "MaxResults": PAGE,
+            "Filters": [
+                {"Name": asked.name, "Values": list(asked.values)},
+                {"Name": "key", "Values": list(_OUR_KEYS)},
+            ],
+        }
+        return with_fields(TAG_FIELDS, self._pages(cell, "DescribeTags", parameters, "Tags"))
 
     def create_tags(
         self, cell: Cell, instance_ids: Sequence[str], tags: Mapping[str, str], *, dry_run: bool = False
@@ -190,6 +200,14 @@ def ids_named_missing(error: AwsError) -> list[str]:
         return []
     named = _NAMED_IDS.search(error.message)
     return _ID.findall(named.group(1) if named else error.message)
+
+
+def _by_instance(tags: Iterable[Mapping[str, str]]) -> dict[str, dict[str, str]]:
+    found: dict[str, dict[str, str]] = {}
+    with understanding("DescribeTags"):
+        for tag in tags:
+            found.setdefault(tag["ResourceId"], {})[tag["Key"]] = tag["Value"]
+    return found
 
 
 def _key_arn(disk: Mapping[str, Any]) -> str | None:

@@ -49,6 +49,8 @@ class TagChange:
     error: ErrorInfo | None = None
     # A run that was cut off may have made a part of it: some tags may stand as wanted already. In no record.
     begun: bool = False
+    # Of such a change, the tags that were found as wanted. In no record.
+    standing: frozenset[str] = frozenset()
 
     @property
     def cell(self) -> Cell:
@@ -82,6 +84,22 @@ class TagChange:
     def remove(self) -> dict[str, str]:
         """The pairs to remove: key and the very value that was seen."""
         return {key: value for key, value in self.before.items() if value is not None and self.after[key] is None}
+
+    @property
+    def left_to_put(self) -> dict[str, str]:
+        """What of `put` is still to be set: all of it, or nothing where all of it stands."""
+        put = self.put
+        return {} if put.keys() <= self.standing else put
+
+    @property
+    def left_to_remove(self) -> dict[str, str]:
+        """What of `remove` is still there."""
+        return {key: value for key, value in self.remove.items() if key not in self.standing}
+
+    def seen(self, live: Mapping[str, str]) -> TagChange:
+        """The same change, with what was found of it: a run that began it need not do that again."""
+        standing = frozenset(key for key, value in self.after.items() if live.get(key) == value)
+        return replace(self, standing=standing) if self.begun else self
 
     def ended(self, outcome: Outcome, error: ErrorInfo | None = None, warnings: tuple[str, ...] = ()) -> TagChange:
         """The same change, with what became of it."""

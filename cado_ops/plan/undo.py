@@ -109,7 +109,7 @@ def plan_resume(planned: TagChange, live: Instance | None, *, begun: bool) -> Ta
         return change.ended(outcome, warnings=("its tags were changed since the plan was made: left alone",))
     if outcome is Outcome.UNCHANGED and begun:
         return replace(change, outcome=Outcome.UNKNOWN)
-    return replace(change, outcome=outcome)
+    return replace(change, outcome=outcome).seen(live.tags)
 
 
 def action_of(before: Tags, after: Tags) -> Action:

@@ -34,9 +34,11 @@ def dry_run_cell(ec2: Ec2, cell: Cell, changes: Sequence[TagChange], *, stale: b
     A ``stale`` plan is read again first, as it would be before it is applied.
     """
     planned = {change.instance_id: change for change in changes if change.outcome is not Outcome.UNKNOWN}
-    ended = _read_again(ec2, cell, planned) if stale else {}
+    again = _read_again(ec2, cell, planned) if stale else {}
+    ended = {each: change for each, change in again.items() if change.outcome is not Outcome.PLANNED}
     refused: dict[str, AwsError] = {}
-    for call, tags, ids in _calls(change for change in changes if change.instance_id not in ended):
+    asked_about = (again.get(change.instance_id, change) for change in changes if change.instance_id not in ended)
+    for call, tags, ids in _calls(asked_about):
         asked = [each for each in ids if each not in refused]
         refused |= send_shrinking(asked, _sender(ec2, cell, call, tags, dry_run=True), ids_named_missing).refused
 
@@ -74,7 +76,10 @@ class TagApplier:
         ended = {change.instance_id: change for change in changes if change.outcome is Outcome.UNKNOWN}
         by_id = {change.instance_id: change for change in changes if change.instance_id not in ended}
         if not self.stopped() and self.clock() - read_at > FRESH_SECONDS:
-            not_as_planned = _read_again(self.ec2, cell, by_id)
+            by_id = _read_again(self.ec2, cell, by_id)
+            not_as_planned = {
+                each: change for each, change in by_id.items() if change.outcome is not Outcome.PLANNED
+            }
             self._record(cell, not_as_planned)
             ended |= not_as_planned
         calls = _calls(by_id.values())
@@ -117,8 +122,8 @@ class TagApplier:
             elif error is not None:
                 # Without an answer nobody knows whether the request took effect: `_verify` looks.
                 open_ = answer_is_open(error) and change.instance_id not in absent
-                # Nor did nothing happen where a first call was made, and this is the second.
-                open_ = open_ or change.instance_id in halfway
+                # Nor did nothing happen where the first of two calls was made: now, or by an earlier run.
+                open_ = open_ or change.instance_id in halfway or _is_half_made(change)
                 ended[change.instance_id] = change.ended(Outcome.UNKNOWN if open_ else Outcome.FAILED, _info(error))
         not_sent = {each: by for by in changes if (each := by.instance_id) in sent.not_sent}
         # With a second call to come, a change is not made yet: cut off here, it is to be looked at again.
@@ -229,13 +234,12 @@ class TagApplier:
 
 
 def _read_again(ec2: Ec2, cell: Cell, by_id: Mapping[str, TagChange]) -> dict[str, TagChange]:
-    """The plan is older than it should be: what no longer stands as planned is ended here, untouched."""
+    """The plan is older than it should be: the same changes, those ended that no longer stand as planned."""
     try:
         live = {instance.instance_id: instance for instance in _instances(ec2, cell, list(by_id))}
     except AwsError as error:
         return {each: change.ended(Outcome.FAILED, _info(error)) for each, change in by_id.items()}
-    compared = ((each, _against(change, live.get(each))) for each, change in by_id.items())
-    return {each: change for each, change in compared if change.outcome is not Outcome.PLANNED}
+    return {each: _against(change, live.get(each)) for each, change in by_id.items()}
 
 
 def _instances(ec2: Ec2, cell: Cell, ids: Sequence[str]) -> list[Instance]:
@@ -247,7 +251,7 @@ def _instances(ec2: Ec2, cell: Cell, ids: Sequence[str]) -> list[Instance]:
 
 def _calls(changes: Iterable[TagChange]) -> list[tuple[Call, dict[str, str], list[str]]]:
     """The calls that make the changes. What is set comes first."""
-    return _grouped((change.instance_id, change.put, change.remove) for change in changes)
+    return _grouped((change.instance_id, change.left_to_put, change.left_to_remove) for change in changes)
 
 
 def _grouped(
@@ -278,7 +282,12 @@ def _against(change: TagChange, live: Instance | None) -> TagChange:
     outcome = change.compare(live.tags, begun=change.begun)
     if outcome is Outcome.DRIFTED:
         return change.ended(outcome, warnings=("its tags were changed since the plan was made: left alone",))
-    return change.ended(outcome)
+    return change.ended(outcome).seen(live.tags)
+
+
+def _is_half_made(change: TagChange) -> bool:
+    """Whether a run before this one changed a part of it already, as far as was seen."""
+    return any(change.before[key] != change.after[key] for key in change.standing)
 
 
 def _stands(change: TagChange, live: Mapping[str, str]) -> Outcome:

@@ -236,6 +236,14 @@ def test_regions_are_those_enabled_in_the_account(wire: Wire, ec2: Ec2) -> None:
     assert CELL.account in request.key
 
 
+def asked_about(wire: Wire) -> list[list[str]]:
+    """The values of the first filter of each DescribeTags."""
+    return [
+        [value for name, value in request.parameters.items() if name.startswith("Filter.1.Value")]
+        for request in wire.of("DescribeTags")
+    ]
+
+
 class TestDescribeTags:
     def test_request(self, wire: Wire, ec2: Ec2) -> None:
         assert ec2.tags(CELL, ["i-1", "i-2"]) == {}
@@ -249,15 +257,41 @@ class TestDescribeTags:
             "Filter.2.Value.2": f"{CLAIM_PREFIX}*",
         }
 
-    def test_at_most_200_instances_a_request(self, wire: Wire, ec2: Ec2) -> None:
-        ids = [f"i-{number}" for number in range(401)]
+    def test_as_many_as_one_request_may_name(self, wire: Wire, ec2: Ec2) -> None:
+        ids = [f"i-{number}" for number in range(198)]
         ec2.tags(CELL, ids)
-        asked = [
-            [value for name, value in request.parameters.items() if name.startswith("Filter.1.Value")]
-            for request in wire.of("DescribeTags")
-        ]
-        assert [len(each) for each in asked] == [198, 198, 5]
-        assert [each for some in asked for each in some] == ids
+        assert asked_about(wire) == [ids]
+
+    def test_of_more_the_whole_region_is_asked(self, wire: Wire, ec2: Ec2) -> None:
+        """A page has a thousand tags, and a request names 198 instances at most."""
+        ids = [f"i-{number}" for number in range(1500)]
+        wire.reply(
+            "DescribeTags",
+            tags_page(*((each, SSM_TAG, "True") for each in ids[:1000]), token="a"),
+            tags_page(*((each, SSM_TAG, "True") for each in ids[1000:]), ("i-9999", SSM_TAG, "True")),
+        )
+        assert ec2.tags(CELL, ids) == {each: {SSM_TAG: "True"} for each in ids}, "and nothing of any other"
+        first, second = (request.parameters for request in wire.of("DescribeTags"))
+        assert first == {
+            "MaxResults": "1000",
+            "Filter.1.Name": "resource-type",
+            "Filter.1.Value.1": "instance",
+            "Filter.2.Name": "key",
+            "Filter.2.Value.1": SSM_TAG,
+            "Filter.2.Value.2": f"{CLAIM_PREFIX}*",
+        }
+        assert second == {**first, "NextToken": "a"}
+
+    def test_where_too_many_others_are_tagged_these_are_asked_about(self, wire: Wire, ec2: Ec2) -> None:
+        """Where one page more is told of than it takes requests to ask by id."""
+        ids = [f"i-{number}" for number in range(401)]
+        others = [tags_page((f"i-{each}", SSM_TAG, "True"), token=str(each)) for each in range(9000, 9004)]
+        wire.reply("DescribeTags", *others, tags_page(), tags_page(("i-200", SSM_TAG, "True")), tags_page())
+        assert ec2.tags(CELL, ids) == {"i-200": {SSM_TAG: "True"}}
+        asked = asked_about(wire)
+        assert asked[:4] == [["instance"]] * 4
+        assert [len(each) for each in asked[4:]] == [198, 198, 5]
+        assert [each for some in asked[4:] for each in some] == ids
 
     def test_pages_are_put_together(self, wire: Wire, ec2: Ec2) -> None:
         wire.reply(

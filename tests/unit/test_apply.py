@@ -672,6 +672,69 @@ class TestDryRun:
         assert there.steps() == ["DescribeInstances"]
 
 
+class TestAHalfMadeChange:
+    """A run was cut off between its two calls, or the second was refused: a resume makes what is missing."""
+
+    @staticmethod
+    def half_made() -> tuple[World, TagChange]:
+        there = World({"i-0": {CLAIM: "-"}})
+        planned = put_and_remove(there)
+        there.tags_of["i-0"] |= SSM
+        return there, plan_resume(planned, there.instance("i-0"), begun=True)
+
+    def test_what_stands_is_not_made_again(self) -> None:
+        there, resumed = self.half_made()
+        assert outcomes(there.apply([resumed])) == {"i-0": Outcome.CHANGED}
+        assert there.tags_of == {"i-0": SSM}
+        assert there.steps() == ["intent", "DeleteTags", "outcome", "DescribeTags"]
+
+    def test_what_is_gone_is_not_removed_again(self) -> None:
+        there = World({"i-0": {SSM_TAG: "False", CLAIM: "-", OTHER: "-"}})
+        after = {SSM_TAG: "True", CLAIM: None, OTHER: None}
+        planned = change_of(there.instance("i-0"), Action.RETAG, there.tags_of["i-0"], after)
+        there.tags_of["i-0"] = {SSM_TAG: "False", OTHER: "-"}
+        resumed = plan_resume(planned, there.instance("i-0"), begun=True)
+        assert outcomes(there.apply([resumed])) == {"i-0": Outcome.CHANGED}
+        removed = [
+            fields["tags"] for step, fields in there.log if step == "intent" and fields["call"] == "DeleteTags"
+        ]
+        assert removed == [{OTHER: "-"}]
+
+    def test_a_claim_is_still_never_set_without_its_tag(self) -> None:
+        """One of the tags of a call stands, by whomever: the call is made whole."""
+        there = World({"i-0": {}})
+        planned = there.plan(TagWish("A"))[0]
+        there.tags_of["i-0"] = dict(SSM)
+        resumed = plan_resume(planned, there.instance("i-0"), begun=True)
+        there.apply([resumed])
+        assert [fields["tags"] for step, fields in there.log if step == "intent"] == [{**SSM, CLAIM: "-"}]
+
+    def test_refused_once_more_it_is_still_half_made(self) -> None:
+        there, resumed = self.half_made()
+        there.faults["DeleteTags"] = [DENIED]
+        ended = there.apply([resumed])
+        assert outcomes(ended) == {"i-0": Outcome.UNKNOWN}
+        assert ended["i-0"].error is not None
+        assert ended["i-0"].error.code == DENIED.code
+        assert there.journaled() == {"i-0": "unknown"}
+
+    def test_however_old_the_plan_is(self) -> None:
+        there, resumed = self.half_made()
+        there.apply([resumed], age=FRESH_SECONDS + 1)
+        assert [step for step in there.steps() if step.endswith("Tags")] == ["DeleteTags", "DescribeTags"]
+
+    def test_what_stood_and_went_since_is_made_again(self) -> None:
+        there, resumed = self.half_made()
+        del there.tags_of["i-0"][SSM_TAG]
+        assert outcomes(there.apply([resumed], age=FRESH_SECONDS + 1)) == {"i-0": Outcome.CHANGED}
+        assert there.tags_of == {"i-0": SSM}
+
+    def test_a_dry_run_asks_about_what_is_left(self) -> None:
+        there, resumed = self.half_made()
+        dry_run_cell(there, CELL, [resumed])  # type: ignore[arg-type]
+        assert there.steps() == ["DeleteTags"]
+
+
 def test_a_change_that_was_begun_is_no_drift_however_old_the_plan_is() -> None:
     """A run that was cut off between its two calls left one tag as wanted: a resume goes on, after a minute too."""
     tags = {SSM_TAG: "True", CLAIM: "-"}
