@@ -72,6 +72,12 @@ class AwsError(CadoOpsError):
         self.operation = operation
         self.request_id = request_id
 
+    @property
+    def may_have_taken_effect(self) -> bool:
+        """Whether that is open: no answer came, or there was an attempt before it that got none, and of that a
+        refusal tells nothing. Without a session there was no request."""
+        return self.answer_lost or (self.kind is Kind.TRANSPORT and self.operation != "AssumeRole")
+
     def like(self, *, message: str | None = None, answer_lost: bool | None = None) -> AwsError:
         """The same error, said of something else."""
         return AwsError(

@@ -11,6 +11,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
+from cado_ops.errors import AwsError
+
 SSM_TAG = "CadoResponseSSMEnabled"
 SSM_TAG_VALUE = "True"
 CLAIM_PREFIX = "cado-ops:case/"
@@ -50,6 +52,11 @@ class ErrorInfo:
     code: str
     message: str
     hint: str | None = None
+
+    @classmethod
+    def of(cls, error: AwsError) -> ErrorInfo:
+        """What AWS said, as it is shown."""
+        return cls(error.code, error.message, error.hint)
 
     def as_json(self) -> dict[str, Any]:
         return {"code": self.code, "message": self.message, "hint": self.hint}

@@ -92,9 +92,9 @@ class _TagCraft:
         self._session, self._ec2 = session, Ec2(session.connection)
 
     def dry_run(self, cell: Cell, changes: Sequence[Any], stale: bool) -> list[Any]:
-        from cado_ops.workflow.apply import dry_run_cell
+        from cado_ops.workflow.tag_calls import dry_run_tags
 
-        return dry_run_cell(self._ec2, cell, changes, stale=stale)
+        return dry_run_tags(self._ec2, cell, changes, stale=stale)
 
     def applier(self, journal: Journal) -> Any:
         from cado_ops.workflow.apply import TagApplier
@@ -112,7 +112,7 @@ class _GrantCraft:
         self._session, self._kms = session, Kms(session.connection)
 
     def dry_run(self, cell: Cell, changes: Sequence[Any], stale: bool) -> list[Any]:
-        from cado_ops.workflow.apply_grants import dry_run_grants
+        from cado_ops.workflow.grant_calls import dry_run_grants
 
         return dry_run_grants(self._kms, cell, changes, self._revoke_command, stale=stale)
 

@@ -105,7 +105,7 @@ class Checker:
                 raise
             # What was found before is no longer so.
             self.verdicts = []
-            self.failures.append(Failure(None, None, "observe", ErrorInfo(error.code, error.message, error.hint)))
+            self.failures.append(Failure(None, None, "observe", ErrorInfo.of(error)))
 
     @property
     def ready(self) -> bool:

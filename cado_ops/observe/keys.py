@@ -83,7 +83,7 @@ def _unread(found: KeysFound, cell: Cell, refs: set[ResourceRef], error: AwsErro
     if error.kind not in _OF_ONE_NAME:
         raise error
     found.exists |= refs
-    info = ErrorInfo(error.code, error.message, error.hint)
+    info = ErrorInfo.of(error)
     found.failures += [
         Failure(cell.account, cell.region, "observe", info, each) for each in sorted({ref.id for ref in refs})
     ]

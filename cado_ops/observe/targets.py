@@ -34,7 +34,7 @@ class Accounts:
 
 def failure(error: AwsError, stage: str, account: str | None, region: str | None = None) -> Failure:
     """An AwsError as a line of the report."""
-    return Failure(account, region, stage, ErrorInfo(error.code, error.message, error.hint))
+    return Failure(account, region, stage, ErrorInfo.of(error))
 
 
 def resolve_accounts(

@@ -5,53 +5,25 @@ One thread works through one cell; cells run in parallel. Nothing here decides w
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
-from cado_ops.aws.ec2 import FILTER_VALUES, Ec2, ids_named_missing
-from cado_ops.errors import AwsError, Kind
-from cado_ops.filters import Filter
+from cado_ops.aws.ec2 import Ec2, ids_named_missing
+from cado_ops.errors import AwsError
 from cado_ops.journal import Journal
-from cado_ops.model import CLAIM_PREFIX, SSM_TAG, Cell, ErrorInfo, Instance, Outcome
+from cado_ops.model import CLAIM_PREFIX, SSM_TAG, Cell, ErrorInfo, Outcome
 from cado_ops.plan.change import TagChange
 from cado_ops.plan.claims import settle
 from cado_ops.plan.tagging import ENDED_STATES
 from cado_ops.workflow.batches import Sent, send_shrinking
+from cado_ops.workflow.tag_calls import Call, calls_of, grouped, instances_of, read_again, sender
 
 # A plan confirmed within this time of reading is applied as read; an older one is read again first.
 FRESH_SECONDS = 60.0
 # EC2 is eventually consistent ("Eventual consistency in the Amazon EC2 API"): how long a new tag may take to show,
 # and a new instance to be taggable.
 SETTLE_WAITS = (0.5, 1.0, 2.0, 4.0, 8.0)
-
-Call = Literal["CreateTags", "DeleteTags"]
-
-
-def dry_run_cell(ec2: Ec2, cell: Cell, changes: Sequence[TagChange], *, stale: bool = False) -> list[TagChange]:
-    """Asks EC2, by DryRun, whether it would allow each change. Proves the permission, not that it would work.
-
-    A ``stale`` plan is read again first, as it would be before it is applied.
-    """
-    planned = {change.instance_id: change for change in changes if change.outcome is not Outcome.UNKNOWN}
-    again = _read_again(ec2, cell, planned) if stale else {}
-    ended = {each: change for each, change in again.items() if change.outcome is not Outcome.PLANNED}
-    refused: dict[str, AwsError] = {}
-    asked_about = (again.get(change.instance_id, change) for change in changes if change.instance_id not in ended)
-    for call, tags, ids in _calls(asked_about):
-        asked = [each for each in ids if each not in refused]
-        refused |= send_shrinking(asked, _sender(ec2, cell, call, tags, dry_run=True), ids_named_missing).refused
-
-    def verdict(change: TagChange) -> TagChange:
-        if change.instance_id in ended:
-            return ended[change.instance_id]
-        error = refused.get(change.instance_id)
-        if error is None:
-            return change.ended(Outcome.ALLOWED)
-        denied = error.kind in (Kind.DENIED, Kind.ORG_DENIED)
-        return change.ended(Outcome.DENIED if denied else Outcome.FAILED, _info(error))
-
-    return [verdict(change) for change in changes]
 
 
 @dataclass
@@ -76,13 +48,13 @@ class TagApplier:
         ended = {change.instance_id: change for change in changes if change.outcome is Outcome.UNKNOWN}
         by_id = {change.instance_id: change for change in changes if change.instance_id not in ended}
         if not self.stopped() and self.clock() - read_at > FRESH_SECONDS:
-            by_id = _read_again(self.ec2, cell, by_id)
+            by_id = read_again(self.ec2, cell, by_id)
             not_as_planned = {
                 each: change for each, change in by_id.items() if change.outcome is not Outcome.PLANNED
             }
             self._record(cell, not_as_planned)
             ended |= not_as_planned
-        calls = _calls(by_id.values())
+        calls = calls_of(by_id.values())
         for number, (call, tags, ids) in enumerate(calls, 1):
             # What failed, drifted or is open after one call gets no second one; what a first call was made for
             # gets its second even after a stop.
@@ -110,7 +82,7 @@ class TagApplier:
     ) -> dict[str, TagChange]:
         ids = [change.instance_id for change in changes]
         self.journal.write("intent", account=cell.account, region=cell.region, call=call, tags=dict(tags), ids=ids)
-        send = _sender(self.ec2, cell, call, tags)
+        send = sender(self.ec2, cell, call, tags)
         stopped = (lambda: False) if in_flight or halfway else self.stopped
         sent = send_shrinking(ids, send, ids_named_missing, stopped)
         absent = self._insist(cell, sent, send)
@@ -121,10 +93,12 @@ class TagApplier:
                 ended[change.instance_id] = change.ended(Outcome.CHANGED)
             elif error is not None:
                 # Without an answer nobody knows whether the request took effect: `_verify` looks.
-                open_ = answer_is_open(error) and change.instance_id not in absent
+                open_ = error.may_have_taken_effect and change.instance_id not in absent
                 # Nor did nothing happen where the first of two calls was made: now, or by an earlier run.
                 open_ = open_ or change.instance_id in halfway or _is_half_made(change)
-                ended[change.instance_id] = change.ended(Outcome.UNKNOWN if open_ else Outcome.FAILED, _info(error))
+                ended[change.instance_id] = change.ended(
+                    Outcome.UNKNOWN if open_ else Outcome.FAILED, ErrorInfo.of(error)
+                )
         not_sent = {each: by for by in changes if (each := by.instance_id) in sent.not_sent}
         # With a second call to come, a change is not made yet: cut off here, it is to be looked at again.
         halves = {each: by.ended(Outcome.UNKNOWN) for each, by in ended.items() if each in unfinished}
@@ -143,7 +117,7 @@ class TagApplier:
             if not gone or self.stopped():
                 return absent
             try:
-                there = [i.instance_id for i in _instances(self.ec2, cell, gone) if i.state not in ENDED_STATES]
+                there = [i.instance_id for i in instances_of(self.ec2, cell, gone) if i.state not in ENDED_STATES]
             except AwsError:
                 return absent  # what CreateTags said stands
             absent = {*gone} - {*there}
@@ -211,7 +185,7 @@ class TagApplier:
         asked = {change.instance_id: settle(change, live.get(change.instance_id, {})) for change in changes}
         wanted = {each: settlement for each, settlement in asked.items() if settlement is not None}
         ended: dict[str, TagChange] = {}
-        for call, tags, ids in _grouped((each, wanted[each].put, wanted[each].remove) for each in wanted):
+        for call, tags, ids in grouped((each, wanted[each].put, wanted[each].remove) for each in wanted):
             ended |= self._send(cell, call, tags, [wanted[each].change for each in ids], in_flight=True)
         return ended
 
@@ -231,58 +205,6 @@ class TagApplier:
                 "request_id": accepted.get(each) or (error.request_id if error else None),
             }
         self.journal.write("outcome", account=cell.account, region=cell.region, results=results)
-
-
-def _read_again(ec2: Ec2, cell: Cell, by_id: Mapping[str, TagChange]) -> dict[str, TagChange]:
-    """The plan is older than it should be: the same changes, those ended that no longer stand as planned."""
-    try:
-        live = {instance.instance_id: instance for instance in _instances(ec2, cell, list(by_id))}
-    except AwsError as error:
-        return {each: change.ended(Outcome.FAILED, _info(error)) for each, change in by_id.items()}
-    return {each: _against(change, live.get(each)) for each, change in by_id.items()}
-
-
-def _instances(ec2: Ec2, cell: Cell, ids: Sequence[str]) -> list[Instance]:
-    found: list[Instance] = []
-    for start in range(0, len(ids), FILTER_VALUES):
-        found += ec2.instances(cell, [Filter("instance-id", tuple(ids[start : start + FILTER_VALUES]))])
-    return found
-
-
-def _calls(changes: Iterable[TagChange]) -> list[tuple[Call, dict[str, str], list[str]]]:
-    """The calls that make the changes. What is set comes first."""
-    return _grouped((change.instance_id, change.left_to_put, change.left_to_remove) for change in changes)
-
-
-def _grouped(
-    wanted: Iterable[tuple[str, Mapping[str, str], Mapping[str, str]]],
-) -> list[tuple[Call, dict[str, str], list[str]]]:
-    """(id, put, remove) to calls: instances that need the same tags share one."""
-    groups: dict[tuple[Call, tuple[tuple[str, str], ...]], list[str]] = {}
-    for instance_id, put, remove in wanted:
-        calls: tuple[tuple[Call, Mapping[str, str]], ...] = (("CreateTags", put), ("DeleteTags", remove))
-        for call, tags in calls:
-            if tags:
-                groups.setdefault((call, tuple(sorted(tags.items()))), []).append(instance_id)
-    return [(call, dict(tags), ids) for (call, tags), ids in sorted(groups.items(), key=lambda group: group[0])]
-
-
-def _sender(
-    ec2: Ec2, cell: Cell, call: Call, tags: Mapping[str, str], *, dry_run: bool = False
-) -> Callable[[list[str]], str | None]:
-    write = ec2.create_tags if call == "CreateTags" else ec2.delete_tags
-    return lambda ids: write(cell, ids, tags, dry_run=dry_run)
-
-
-def _against(change: TagChange, live: Instance | None) -> TagChange:
-    if live is None:
-        return change.ended(Outcome.DRIFTED, warnings=("the instance is gone since the plan was made",))
-    if live.state in ENDED_STATES:
-        return change.ended(Outcome.DRIFTED, warnings=(f"the instance is {live.state} since the plan was made",))
-    outcome = change.compare(live.tags, begun=change.begun)
-    if outcome is Outcome.DRIFTED:
-        return change.ended(outcome, warnings=("its tags were changed since the plan was made: left alone",))
-    return change.ended(outcome).seen(live.tags)
 
 
 def _is_half_made(change: TagChange) -> bool:
@@ -312,13 +234,3 @@ def _unsettled(change: TagChange, seen: Outcome) -> TagChange:
 
 def _remark(change: TagChange, warnings: tuple[str, ...]) -> TagChange:
     return change.ended(change.outcome, change.error, warnings)
-
-
-def answer_is_open(error: AwsError) -> bool:
-    """Whether an error leaves it open that the request took effect: no answer came, or there was an attempt before
-    it that got none, and of that a refusal tells nothing. Without a session there was no request."""
-    return error.answer_lost or (error.kind is Kind.TRANSPORT and error.operation != "AssumeRole")
-
-
-def _info(error: AwsError) -> ErrorInfo:
-    return ErrorInfo(error.code, error.message, error.hint)

@@ -11,15 +11,16 @@ from typing import Any
 
 from cado_ops.aws.kms import Kms
 from cado_ops.due import format_due
-from cado_ops.errors import AwsError, Kind
+from cado_ops.errors import AwsError
 from cado_ops.journal import Journal
 from cado_ops.model import Cell, ErrorInfo, Grant, Outcome
-from cado_ops.observe.grants import grant_of, grants_of, is_gone
+from cado_ops.observe.grants import is_gone
 from cado_ops.plan.change import Action
-from cado_ops.plan.grant_again import AGAIN, resume_grant
+from cado_ops.plan.grant_again import AGAIN
 from cado_ops.plan.grant_change import ENDING, GrantChange, on_grant
 from cado_ops.plan.granting import due_of, duplicates
-from cado_ops.workflow.apply import FRESH_SECONDS, SETTLE_WAITS, answer_is_open
+from cado_ops.workflow.apply import FRESH_SECONDS, SETTLE_WAITS
+from cado_ops.workflow.grant_calls import about, call, read_again, with_revocation
 
 # KMS takes a role as grantee some seconds after IAM has made it.
 EARLY_WAITS = SETTLE_WAITS[:4]
@@ -30,37 +31,6 @@ _NOT_YET_GONE = ErrorInfo(
     "KMS still answers with the grant that was ended, and which will go",
     "Go on in five minutes: cado-ops runs resume",
 )
-
-
-def dry_run_grants(
-    kms: Kms,
-    cell: Cell,
-    changes: Sequence[GrantChange],
-    revoke_command: Callable[[GrantChange], str],
-    *,
-    stale: bool = False,
-) -> list[GrantChange]:
-    """Asks KMS, by DryRun, whether it would allow each change. It is billed, and stands in CloudTrail.
-
-    A ``stale`` plan is read again first, as it would be before it is applied.
-    """
-
-    def verdict(change: GrantChange) -> GrantChange:
-        if stale and change.outcome is Outcome.PLANNED:
-            change = _read_again(kms, cell, change)
-            if change.outcome is not Outcome.PLANNED:
-                return change
-        try:
-            _call(kms, cell, change, dry_run=True)
-        except AwsError as error:
-            if change.action in ENDING and is_gone(error):
-                return change.ended(Outcome.UNCHANGED, warnings=("the grant is gone already",))
-            denied = error.kind in (Kind.DENIED, Kind.ORG_DENIED)
-            info = _with_revocation(kms, cell, change, error, revoke_command)
-            return change.ended(Outcome.DENIED if denied else Outcome.FAILED, info)
-        return change.ended(Outcome.ALLOWED)
-
-    return [verdict(change) for change in changes]
 
 
 @dataclass
@@ -97,7 +67,7 @@ class GrantApplier:
                 break
             if change.after in waiting and not self._has_made_way(cell, change, ended):
                 continue
-            again = _read_again(self.kms, cell, change) if self.clock() - read_at > FRESH_SECONDS else change
+            again = read_again(self.kms, cell, change) if self.clock() - read_at > FRESH_SECONDS else change
             if again.outcome is not Outcome.PLANNED:
                 ended[change.id] = again
                 self._record(cell, again)
@@ -138,7 +108,7 @@ class GrantApplier:
         lost = False
         for wait in (*EARLY_WAITS, None):
             try:
-                grant_id, token, request_id = _call(self.kms, cell, change)
+                grant_id, token, request_id = call(self.kms, cell, change)
             except AwsError as error:
                 early = change.action is Action.CREATE and error.code == "InvalidArnException"
                 lost = lost or error.answer_lost
@@ -157,10 +127,10 @@ class GrantApplier:
                 # An attempt before this one got no answer: it was ours that ended it.
                 return change.ended(Outcome.CHANGED)
             return self._not_found(cell, change, error)
-        if answer_is_open(error):
+        if error.may_have_taken_effect:
             # Without an answer nobody knows whether the request took effect: `_look_again` looks.
-            return change.ended(Outcome.UNKNOWN, _info(error))
-        info = _with_revocation(self.kms, cell, change, error, self.revoke_command)
+            return change.ended(Outcome.UNKNOWN, ErrorInfo.of(error))
+        info = with_revocation(self.kms, cell, change, error, self.revoke_command)
         if change.action is Action.CREATE and error.code == "InvalidArnException":
             info = replace(info, hint=_who_is_missing(change))
         return change.ended(Outcome.FAILED, info)
@@ -168,11 +138,13 @@ class GrantApplier:
     def _not_found(self, cell: Cell, change: GrantChange, error: AwsError) -> GrantChange:
         """KMS knows no such grant. Of one that it lists all the same, that is no answer."""
         try:
-            listed = _about(self.kms, cell, change)
+            listed = about(self.kms, cell, change)
         except AwsError:
             listed = []
         if listed:
-            return change.ended(Outcome.FAILED, _info(error), ("KMS lists the grant: try again in five minutes",))
+            return change.ended(
+                Outcome.FAILED, ErrorInfo.of(error), ("KMS lists the grant: try again in five minutes",)
+            )
         return change.ended(Outcome.UNCHANGED, warnings=("the grant was gone already",))
 
     def _look_again(
@@ -190,7 +162,7 @@ class GrantApplier:
         for wait in (*SETTLE_WAITS, None):
             for each, change in list(waiting.items()):
                 try:
-                    live = _about(self.kms, cell, change)
+                    live = about(self.kms, cell, change)
                 except AwsError as error:
                     corrected[each] = change.ended(change.outcome, change.error, (f"not verified: {error.code}",))
                     del waiting[each]
@@ -268,54 +240,6 @@ class GrantApplier:
         self.journal.write("outcome", account=cell.account, region=cell.region, results={change.id: result})
 
 
-def _about(kms: Kms, cell: Cell, change: GrantChange) -> list[Grant]:
-    look = grant_of if change.action in ENDING else grants_of
-    return look(kms, cell, change)
-
-
-def _read_again(kms: Kms, cell: Cell, change: GrantChange) -> GrantChange:
-    """The plan is older than it should be: what is still to be done of the change."""
-    try:
-        live = _about(kms, cell, change)
-    except AwsError as error:
-        return change.ended(Outcome.FAILED, _info(error))
-    return resume_grant(change, live, begun=False)
-
-
-def _with_revocation(
-    kms: Kms, cell: Cell, change: GrantChange, error: AwsError, revoke_command: Callable[[GrantChange], str]
-) -> ErrorInfo:
-    """The error; where the grant may not be retired, and may be revoked, with the command for that."""
-    info = _info(error)
-    if change.action is not Action.RETIRE or error.kind is not Kind.DENIED:
-        return info
-    try:
-        kms.revoke_grant(cell, change.key_arn or "", change.grant_id or "", dry_run=True)
-    except AwsError:
-        return info
-    return replace(info, hint=f"You may not retire it, but revoke it: {revoke_command(change)}")
-
-
-def _call(
-    kms: Kms, cell: Cell, change: GrantChange, *, dry_run: bool = False
-) -> tuple[str | None, str | None, str | None]:
-    """The change's one call: grant id, token, request id."""
-    assert change.key_arn is not None
-    if change.action is Action.CREATE:
-        return kms.create_grant(
-            cell,
-            key_arn=change.key_arn,
-            name=change.name,
-            grantee=change.grantee_principal or "",
-            retiring_principal=change.retiring_principal,
-            operations=change.operations,
-            constraints=change.constraints,
-            dry_run=dry_run,
-        )
-    end = kms.retire_grant if change.action is Action.RETIRE else kms.revoke_grant
-    return None, None, end(cell, change.key_arn, change.grant_id or "", dry_run=dry_run)
-
-
 def _seen(change: GrantChange, live: Sequence[Grant]) -> GrantChange | None:
     """The change as AWS shows it done; None where it does not yet."""
     grants = {grant.grant_id: grant for grant in live}
@@ -338,7 +262,3 @@ def _late(change: GrantChange) -> GrantChange:
 def _who_is_missing(change: GrantChange) -> str:
     hint = f"Is there a role {change.grantee_principal}? --cado-role names another"
     return f"{hint}. Or is it {change.retiring_principal} that is not there?" if change.retiring_principal else hint
-
-
-def _info(error: AwsError) -> ErrorInfo:
-    return ErrorInfo(error.code, error.message, error.hint)

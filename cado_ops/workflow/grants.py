@@ -78,7 +78,7 @@ def propose_grants(
             pages = reader.kms.grants(cell, key.arn, grantee=role.arn) if key.manager != "AWS" else iter(())
             grants = [grant for page in pages for grant in page]
         except AwsError as error:
-            return [blank.ended(Outcome.FAILED, ErrorInfo(error.code, error.message, error.hint))]
+            return [blank.ended(Outcome.FAILED, ErrorInfo.of(error))]
         return plan_grant(key, role.arn, job.serves, grants, wish, operator.principal, owner)
 
     fan: FanOut[_GrantJob, list[GrantChange]] = FanOut(plan, reader.max_concurrency)
@@ -88,7 +88,7 @@ def propose_grants(
         if done.error is not None:
             error = as_aws_error(done.error)
             blank = _blank(cell_of(done.job.key_arn), done.job, roles[done.job.account])
-            changes.append(blank.ended(Outcome.FAILED, ErrorInfo(error.code, error.message, error.hint)))
+            changes.append(blank.ended(Outcome.FAILED, ErrorInfo.of(error)))
         changes += done.value or []
     return seen, _in_order(changes)
 
@@ -157,7 +157,7 @@ def _grantee(reader: GrantReader, account: str, grantee: str | None) -> CadoRole
         return reader.cado_role(account)
     except AwsError as error:
         arn = reader.roles.arn(account, reader.caller.partition)
-        return CadoRole(arn, error=ErrorInfo(error.code, error.message, error.hint))
+        return CadoRole(arn, error=ErrorInfo.of(error))
 
 
 def _no_key(cell: Cell, use: KeyUse) -> GrantChange:

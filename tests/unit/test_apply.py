@@ -14,7 +14,8 @@ from cado_ops.model import CLAIM_PREFIX, SSM_TAG, Cell, Instance, Outcome
 from cado_ops.plan.change import Action, TagChange, change_of
 from cado_ops.plan.tagging import TagWish, UntagWish, plan_tag, plan_untag
 from cado_ops.plan.undo import plan_resume
-from cado_ops.workflow.apply import FRESH_SECONDS, SETTLE_WAITS, TagApplier, _against, dry_run_cell
+from cado_ops.workflow.apply import FRESH_SECONDS, SETTLE_WAITS, TagApplier
+from cado_ops.workflow.tag_calls import against, dry_run_tags
 
 CELL = Cell("1" * 12, "eu-west-1")
 SSM = {SSM_TAG: "True"}
@@ -611,7 +612,7 @@ class TestDryRun:
     def test_all_allowed_and_nothing_changed(self) -> None:
         there = world()
         changes = there.plan(TagWish("A"))
-        ended = dry_run_cell(there, CELL, changes)  # type: ignore[arg-type]
+        ended = dry_run_tags(there, CELL, changes)  # type: ignore[arg-type]
         assert [change.outcome for change in ended] == [Outcome.ALLOWED] * 3
         assert there.tags_of == {"i-0": {}, "i-1": {}, "i-2": {}}
         assert there.steps() == ["CreateTags"]
@@ -619,7 +620,7 @@ class TestDryRun:
     def test_all_denied(self) -> None:
         there = world()
         there.faults["CreateTags"] = [DENIED] * 9
-        ended = dry_run_cell(there, CELL, there.plan())  # type: ignore[arg-type]
+        ended = dry_run_tags(there, CELL, there.plan())  # type: ignore[arg-type]
         assert [change.outcome for change in ended] == [Outcome.DENIED] * 3
         assert {change.error.code for change in ended if change.error} == {"UnauthorizedOperation"}
 
@@ -633,7 +634,7 @@ class TestDryRun:
                 raise DENIED
 
         there.faults["CreateTags"] = [guard] * 9
-        ended = {change.instance_id: change for change in dry_run_cell(there, CELL, changes)}  # type: ignore[arg-type]
+        ended = {change.instance_id: change for change in dry_run_tags(there, CELL, changes)}  # type: ignore[arg-type]
         assert outcomes(ended) == {
             "i-0": Outcome.ALLOWED,
             "i-1": Outcome.DENIED,
@@ -644,12 +645,12 @@ class TestDryRun:
     def test_an_organisations_deny_is_a_denial(self) -> None:
         there = world(1)
         there.faults["CreateTags"] = [AwsError("UnauthorizedOperation", "explicit deny", kind=Kind.ORG_DENIED)]
-        ended = dry_run_cell(there, CELL, there.plan())  # type: ignore[arg-type]
+        ended = dry_run_tags(there, CELL, there.plan())  # type: ignore[arg-type]
         assert [change.outcome for change in ended] == [Outcome.DENIED]
 
     def test_untagging_asks_about_untagging(self) -> None:
         there = world(1, SSM)
-        dry_run_cell(there, CELL, there.plan(UntagWish()))  # type: ignore[arg-type]
+        dry_run_tags(there, CELL, there.plan(UntagWish()))  # type: ignore[arg-type]
         assert there.steps() == ["DeleteTags"]
         assert there.tags_of == {"i-0": SSM}
 
@@ -660,14 +661,14 @@ class TestDryRun:
         there.tags_of["i-1"] = {SSM_TAG: "False"}
         there.tags_of["i-2"] = dict(SSM)
         there.states["i-3"] = "terminated"
-        ended = {each.instance_id: each for each in dry_run_cell(there, CELL, changes, stale=True)}  # type: ignore[arg-type]
+        ended = {each.instance_id: each for each in dry_run_tags(there, CELL, changes, stale=True)}  # type: ignore[arg-type]
         assert [str(ended[each].outcome) for each in ended] == ["drifted", "unchanged", "drifted", "allowed"]
         assert there.log == [("DescribeInstances", ["i-1", "i-2", "i-3", "i-4"]), ("CreateTags", ["i-4"])]
 
     def test_a_stale_plan_that_cannot_be_read_again_is_not_asked_about(self) -> None:
         there = World({"i-1": {}})
         there.faults["DescribeInstances"] = [DENIED]
-        [ended] = dry_run_cell(there, CELL, there.plan(), stale=True)  # type: ignore[arg-type]
+        [ended] = dry_run_tags(there, CELL, there.plan(), stale=True)  # type: ignore[arg-type]
         assert (ended.outcome, ended.error and ended.error.code) == (Outcome.FAILED, DENIED.code)
         assert there.steps() == ["DescribeInstances"]
 
@@ -731,7 +732,7 @@ class TestAHalfMadeChange:
 
     def test_a_dry_run_asks_about_what_is_left(self) -> None:
         there, resumed = self.half_made()
-        dry_run_cell(there, CELL, [resumed])  # type: ignore[arg-type]
+        dry_run_tags(there, CELL, [resumed])  # type: ignore[arg-type]
         assert there.steps() == ["DeleteTags"]
 
 
@@ -740,5 +741,5 @@ def test_a_change_that_was_begun_is_no_drift_however_old_the_plan_is() -> None:
     tags = {SSM_TAG: "True", CLAIM: "-"}
     there = Instance(CELL.account, CELL.region, "i-0", "web", "running", {SSM_TAG: "False", CLAIM: "-"}, 2)
     undo = change_of(there, Action.RETAG, tags, {SSM_TAG: "False", CLAIM: None})
-    assert _against(undo, there).outcome is Outcome.DRIFTED
-    assert _against(plan_resume(undo, there, begun=True), there).outcome is Outcome.PLANNED
+    assert against(undo, there).outcome is Outcome.DRIFTED
+    assert against(plan_resume(undo, there, begun=True), there).outcome is Outcome.PLANNED

@@ -22,7 +22,8 @@ from cado_ops.plan.granting import GrantWish, due_of, plan_grant
 from cado_ops.plan.ownership import owner_of
 from cado_ops.plan.records import change_from
 from cado_ops.workflow.apply import FRESH_SECONDS, SETTLE_WAITS
-from cado_ops.workflow.apply_grants import EARLY_WAITS, GrantApplier, dry_run_grants
+from cado_ops.workflow.apply_grants import EARLY_WAITS, GrantApplier
+from cado_ops.workflow.grant_calls import dry_run_grants
 from tests.unit.grant_samples import (
     CADO,
     CELL,

@@ -1,0 +1,97 @@
+"""How changes of tags become calls: what is sent together, what is still to be sent, what would be allowed.
+
+Nothing here changes anything: `workflow.apply` does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Literal
+
+from cado_ops.aws.ec2 import FILTER_VALUES, Ec2, ids_named_missing
+from cado_ops.errors import AwsError, Kind
+from cado_ops.filters import Filter
+from cado_ops.model import Cell, ErrorInfo, Instance, Outcome
+from cado_ops.plan.change import TagChange
+from cado_ops.plan.tagging import ENDED_STATES
+from cado_ops.workflow.batches import send_shrinking
+
+Call = Literal["CreateTags", "DeleteTags"]
+
+
+def dry_run_tags(ec2: Ec2, cell: Cell, changes: Sequence[TagChange], *, stale: bool = False) -> list[TagChange]:
+    """Asks EC2, by DryRun, whether it would allow each change. Proves the permission, not that it would work.
+
+    A ``stale`` plan is read again first, as it would be before it is applied.
+    """
+    planned = {change.instance_id: change for change in changes if change.outcome is not Outcome.UNKNOWN}
+    again = read_again(ec2, cell, planned) if stale else {}
+    ended = {each: change for each, change in again.items() if change.outcome is not Outcome.PLANNED}
+    refused: dict[str, AwsError] = {}
+    asked_about = (again.get(change.instance_id, change) for change in changes if change.instance_id not in ended)
+    for call, tags, ids in calls_of(asked_about):
+        asked = [each for each in ids if each not in refused]
+        refused |= send_shrinking(asked, sender(ec2, cell, call, tags, dry_run=True), ids_named_missing).refused
+
+    def verdict(change: TagChange) -> TagChange:
+        if change.instance_id in ended:
+            return ended[change.instance_id]
+        error = refused.get(change.instance_id)
+        if error is None:
+            return change.ended(Outcome.ALLOWED)
+        denied = error.kind in (Kind.DENIED, Kind.ORG_DENIED)
+        return change.ended(Outcome.DENIED if denied else Outcome.FAILED, ErrorInfo.of(error))
+
+    return [verdict(change) for change in changes]
+
+
+def read_again(ec2: Ec2, cell: Cell, by_id: Mapping[str, TagChange]) -> dict[str, TagChange]:
+    """The plan is older than it should be: the same changes, those ended that no longer stand as planned."""
+    try:
+        live = {instance.instance_id: instance for instance in instances_of(ec2, cell, list(by_id))}
+    except AwsError as error:
+        return {each: change.ended(Outcome.FAILED, ErrorInfo.of(error)) for each, change in by_id.items()}
+    return {each: against(change, live.get(each)) for each, change in by_id.items()}
+
+
+def instances_of(ec2: Ec2, cell: Cell, ids: Sequence[str]) -> list[Instance]:
+    found: list[Instance] = []
+    for start in range(0, len(ids), FILTER_VALUES):
+        found += ec2.instances(cell, [Filter("instance-id", tuple(ids[start : start + FILTER_VALUES]))])
+    return found
+
+
+def calls_of(changes: Iterable[TagChange]) -> list[tuple[Call, dict[str, str], list[str]]]:
+    """The calls that make the changes. What is set comes first."""
+    return grouped((change.instance_id, change.left_to_put, change.left_to_remove) for change in changes)
+
+
+def grouped(
+    wanted: Iterable[tuple[str, Mapping[str, str], Mapping[str, str]]],
+) -> list[tuple[Call, dict[str, str], list[str]]]:
+    """(id, put, remove) to calls: instances that need the same tags share one."""
+    groups: dict[tuple[Call, tuple[tuple[str, str], ...]], list[str]] = {}
+    for instance_id, put, remove in wanted:
+        calls: tuple[tuple[Call, Mapping[str, str]], ...] = (("CreateTags", put), ("DeleteTags", remove))
+        for call, tags in calls:
+            if tags:
+                groups.setdefault((call, tuple(sorted(tags.items()))), []).append(instance_id)
+    return [(call, dict(tags), ids) for (call, tags), ids in sorted(groups.items(), key=lambda group: group[0])]
+
+
+def sender(
+    ec2: Ec2, cell: Cell, call: Call, tags: Mapping[str, str], *, dry_run: bool = False
+) -> Callable[[list[str]], str | None]:
+    write = ec2.create_tags if call == "CreateTags" else ec2.delete_tags
+    return lambda ids: write(cell, ids, tags, dry_run=dry_run)
+
+
+def against(change: TagChange, live: Instance | None) -> TagChange:
+    if live is None:
+        return change.ended(Outcome.DRIFTED, warnings=("the instance is gone since the plan was made",))
+    if live.state in ENDED_STATES:
+        return change.ended(Outcome.DRIFTED, warnings=(f"the instance is {live.state} since the plan was made",))
+    outcome = change.compare(live.tags, begun=change.begun)
+    if outcome is Outcome.DRIFTED:
+        return change.ended(outcome, warnings=("its tags were changed since the plan was made: left alone",))
+    return change.ended(outcome).seen(live.tags)
