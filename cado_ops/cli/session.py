@@ -202,7 +202,9 @@ class Session:
 
     def with_token(self, item: dict[str, Any]) -> dict[str, Any]:
         """The item, with the token of the grant that was made, where such are to be shown."""
-        token = self.tokens.get(item.get("name") or "") if self.given.flag("show-tokens") else None
+        if not self.tokens or not self.given.flag("show-tokens"):
+            return item
+        token = self.tokens.get(item.get("name") or "")
         return item | {"grant_token": token} if token and item.get("action") == "create" else item
 
     def stream_failures(self, failures: list[Failure]) -> None:
@@ -334,8 +336,11 @@ def default_session_name(caller: Caller, case: str | None) -> str:
 
 
 def _identity(item: Mapping[str, Any]) -> tuple[Any, ...]:
-    names = ("account", "region", "instance_id", "key_arn", "grant_id", "name", "action")
-    return (*(item.get(name) for name in names), *(item.get("serves") or ()))
+    told = item.get
+    return (
+        told("account"), told("region"), told("instance_id"), told("key_arn"), told("grant_id"), told("name"),
+        told("action"), *(told("serves") or ()),
+    )  # fmt: skip
 
 
 def _trace(session: Session, error: Exception) -> None:

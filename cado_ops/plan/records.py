@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from cado_ops.arns import shown
@@ -20,6 +20,14 @@ Key = tuple[str, str, str]
 def key_of(change: AnyChange) -> Key:
     """What a journal keeps a change's results under."""
     return change.account, change.region, change.id
+
+
+def changes_by_cell(changes: Iterable[AnyChange]) -> dict[Cell, list[AnyChange]]:
+    """The changes of each account and region, in their order."""
+    found: dict[tuple[str, str], list[AnyChange]] = {}
+    for change in changes:
+        found.setdefault((change.account, change.region), []).append(change)
+    return {Cell(*place): some for place, some in found.items()}
 
 
 def change_from(record: Any) -> AnyChange:

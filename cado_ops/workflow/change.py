@@ -14,7 +14,7 @@ from cado_ops.errors import LocalError
 from cado_ops.fanout import FanOut
 from cado_ops.journal import Journal
 from cado_ops.model import Cell, ErrorInfo, Failure, Outcome, Report, Status
-from cado_ops.plan.records import AnyChange
+from cado_ops.plan.records import AnyChange, Key, changes_by_cell, key_of
 from cado_ops.verdict.outcome import status_of, summarise
 from cado_ops.workflow.interrupts import Interrupts
 from cado_ops.workflow.proposal import OPEN, Guards, Proposal, refusal_of
@@ -120,14 +120,12 @@ class Machine:
 
         Of a cell in which it broke off nobody knows what was made: UNKNOWN.
         """
-        by_cell: dict[Cell, list[AnyChange]] = {}
-        for change in proposal.planned:
-            by_cell.setdefault(change.cell, []).append(change)
+        by_cell = changes_by_cell(proposal.planned)
         fan: FanOut[Cell, list[AnyChange]] = FanOut(lambda cell: work(cell, by_cell[cell]), self.max_concurrency)
         for cell in by_cell:
             fan.add(cell)
         self.audience.items([change for change in proposal.changes if change.outcome not in OPEN])
-        ended: dict[tuple[Cell, str], AnyChange] = {}
+        ended: dict[Key, AnyChange] = {}
         lost: Exception | None = None
         for done in fan.results(self.interrupts.stopped):
             if done.error is not None:
@@ -135,16 +133,15 @@ class Machine:
                 lost = lost or done.error
                 self.interrupts.stop()
                 for change in by_cell[done.job]:
-                    ended[change.cell, change.id] = change.ended(Outcome.UNKNOWN, None, (_BROKEN_OFF,))
+                    ended[key_of(change)] = change.ended(Outcome.UNKNOWN, None, (_BROKEN_OFF,))
                 continue
-            for change in done.value or ():
-                ended[change.cell, change.id] = change
+            ended.update((key_of(change), change) for change in done.value or ())
             self.audience.items(done.value or ())
             self.audience.advance(len(by_cell[done.job]))
-        known = {(change.cell, change.id) for change in proposal.changes}
+        in_order = [ended.get(key_of(change), change) for change in proposal.changes]
         # What was met on the way and had to be done besides (a duplicate) stands in the report as well.
-        met = [change for place, change in ended.items() if place not in known]
-        return [*(ended.get((change.cell, change.id), change) for change in proposal.changes), *met], lost
+        known = {key_of(change) for change in proposal.changes}
+        return [*in_order, *(change for key, change in ended.items() if key not in known)], lost
 
     def _report(
         self,

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from cado_ops.journal import JOURNAL_VERSION, Journal
-from cado_ops.model import Cell, Report
-from cado_ops.plan.records import AnyChange
+from cado_ops.model import Report
+from cado_ops.plan.records import AnyChange, changes_by_cell
 from cado_ops.workflow.proposal import Proposal
 
 
@@ -45,7 +45,7 @@ def _write_plan(journal: Journal, proposal: Proposal, now: datetime) -> None:
         targets_failed=proposal.targets_failed,
         **proposal.header,
     )
-    for cell, changes in _by_cell(proposal.changes).items():
+    for cell, changes in changes_by_cell(proposal.changes).items():
         journal.write(
             "plan", account=cell.account, region=cell.region, changes=[each.as_record() for each in changes]
         )
@@ -55,11 +55,11 @@ def _write_plan(journal: Journal, proposal: Proposal, now: datetime) -> None:
 
 def write_decisions(journal: Journal, planned: Sequence[AnyChange], decided: Sequence[AnyChange]) -> None:
     """What a resume found by reading: changes that it ``planned`` anew, and what became of those it ``decided``."""
-    for cell, changes in _by_cell(planned).items():
+    for cell, changes in changes_by_cell(planned).items():
         journal.write(
             "plan", account=cell.account, region=cell.region, changes=[each.as_record() for each in changes]
         )
-    for cell, changes in _by_cell(decided).items():
+    for cell, changes in changes_by_cell(decided).items():
         results = {
             change.id: {
                 "outcome": str(change.outcome),
@@ -76,13 +76,6 @@ def write_decisions(journal: Journal, planned: Sequence[AnyChange], decided: Seq
 def write_end(journal: Journal, report: Report, now: datetime) -> None:
     """How a run ended."""
     journal.write("end", finished=stamp(now), status=str(report.status), summary=report.summary)
-
-
-def _by_cell(changes: Sequence[AnyChange]) -> dict[Cell, list[AnyChange]]:
-    found: dict[Cell, list[AnyChange]] = {}
-    for change in changes:
-        found.setdefault(change.cell, []).append(change)
-    return found
 
 
 def stamp(moment: datetime) -> str:
