@@ -5,22 +5,21 @@ many accounts that took nine tenths of the processor's time. It walks through ea
 asks the local time zone about each date. A gateway that says which fields it reads gets these alone, and exactly as
 botocore would have given them (docs/performance.md, "What pays").
 
-Everything else, and whatever is met here that was not expected, is left to botocore's own parser.
+Whatever is met here that was not expected raises, and is left to botocore's own parser (`aws.parsers`).
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, TypeAlias, TypeVar
-from xml.etree.ElementTree import Element, ParseError, XMLParser, fromstring
+from xml.etree.ElementTree import Element, XMLParser, fromstring
 
 from botocore.model import Shape
-from botocore.parsers import EC2QueryParser, JSONParser, ResponseParserFactory
 
 # Fields by AWS's names: {"Reservations": {"Instances": {"InstanceId": {}}}}. Of a list, those of its members. Where
 # none are named, all of them.
@@ -28,8 +27,6 @@ Fields: TypeAlias = Mapping[str, "Fields"]
 T = TypeVar("T")
 _Parse: TypeAlias = Callable[[Element, str], Any]
 _ParseJson: TypeAlias = Callable[[Any], Any]
-# What a botocore raises that is built otherwise than the one that this was written for.
-_OTHER_BOTOCORE = (AttributeError, TypeError)
 
 
 @dataclass(frozen=True)
@@ -67,51 +64,9 @@ def with_fields(fields: Fields, pages: Iterator[T], cut: Cut | None = None) -> I
         yield page
 
 
-class FieldsParser(EC2QueryParser):  # type: ignore[misc]
-    """botocore's parser of EC2's answers, short-cut where fields were named."""
-
-    def _do_parse(self, response: Any, shape: Any) -> Any:
-        wanted = _wanted.get()
-        if wanted is not None and shape is not None:
-            try:
-                return parse(response["body"], shape, *wanted)
-            except (ParseError, UnexpectedError, ValueError, KeyError, *_OTHER_BOTOCORE):
-                pass  # botocore reads it, or says what is wrong
-        return super()._do_parse(response, shape)
-
-
-class FieldsJsonParser(JSONParser):  # type: ignore[misc]
-    """The same for the services that answer in JSON."""
-
-    def _do_parse(self, response: Any, shape: Any) -> Any:
-        wanted = _wanted.get()
-        if wanted is not None and shape is not None:
-            try:
-                parsed = parse_json(response["body"], shape, wanted[0])
-                self._inject_response_metadata(parsed, response["headers"])
-                return parsed
-            except (
-                UnexpectedError,
-                ValueError,
-                KeyError,
-                OverflowError,
-                OSError,
-                RecursionError,
-                *_OTHER_BOTOCORE,
-            ):
-                pass
-        return super()._do_parse(response, shape)
-
-
-class FieldsParserFactory(ResponseParserFactory):  # type: ignore[misc]
-    """The component of a botocore session that makes its parsers."""
-
-    def create_parser(self, protocol_name: str) -> Any:
-        ours = {"ec2": FieldsParser, "json": FieldsJsonParser}.get(protocol_name)
-        with suppress(*_OTHER_BOTOCORE):
-            if ours is not None:
-                return ours(**self._defaults)
-        return super().create_parser(protocol_name)
+def wanted() -> tuple[Fields, Cut | None] | None:
+    """What `only` says of this thread."""
+    return _wanted.get()
 
 
 class UnexpectedError(Exception):
@@ -126,6 +81,8 @@ def parse(body: bytes, shape: Shape, fields: Fields, cut: Cut | None = None) -> 
     root = fromstring(_without(cut, body) if cut else body, XMLParser(encoding="utf-8"))
     # Every element of an answer is of one namespace, as ElementTree writes it: {http://ec2…}reservationSet.
     namespace = root.tag[: root.tag.rfind("}") + 1]
+    if body.count(b"xmlns") > bool(namespace):
+        raise UnexpectedError("another namespace, perhaps")
     parsed: dict[str, Any] = _parser_of(shape, fields)(root, namespace)
     request_id = root.find(namespace + "requestId")
     if request_id is not None:
@@ -136,11 +93,12 @@ def parse(body: bytes, shape: Shape, fields: Fields, cut: Cut | None = None) -> 
 def _without(cut: Cut, body: bytes) -> bytes:
     """The document without these elements, which hold none of their own kind.
 
-    In XML "<" begins markup and nothing else, but within comments and CDATA, which AWS does not send: then nothing
-    is cut. Nor is what does not fit together, as far as that can be told without reading all of it: it is left to
-    the parser.
+    In XML "<" begins markup and nothing else, but within comments, CDATA and processing instructions, which AWS
+    does not send: then nothing is cut. Nor is what does not fit together, as far as that can be told without
+    reading all of it: it is left to the parser. What is cut out nobody looks at: were it broken within, nobody
+    would know.
     """
-    if b"<!" in body:
+    if b"<!" in body or body.find(b"<?", len(b"<?xml")) >= 0:
         return body
     for tag in cut.tags:
         opening, closing = b"<" + tag + b">", b"</" + tag + b">"

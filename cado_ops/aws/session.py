@@ -13,7 +13,6 @@ from botocore.exceptions import BotoCoreError, ClientError, CredentialRetrievalE
 from botocore.utils import JSONFileCache
 
 from cado_ops.aws.faults import credential_problem, translate
-from cado_ops.aws.fields import FieldsParserFactory
 from cado_ops.aws.service_models import use_cut_models
 from cado_ops.errors import AwsError, Kind
 from cado_ops.shell import quote
@@ -35,7 +34,7 @@ def open_session(profile: str | None) -> tuple[botocore.session.Session, Any]:
             core.set_config_variable("region", os.environ["AWS_REGION"])
         _prepare_assume_role(core)
         use_cut_models(core)
-        core.register_component("response_parser_factory", FieldsParserFactory())
+        use_short_parsers(core)
         base = core.get_credentials()
         if base is not None:
             base.get_frozen_credentials()
@@ -51,6 +50,15 @@ def open_session(profile: str | None) -> tuple[botocore.session.Session, Any]:
         assert problem_of_none is not None
         raise problem_of_none
     return core, base
+
+
+def use_short_parsers(core: botocore.session.Session) -> None:
+    """Lets what gateways want of an answer be all that is read of it."""
+    try:
+        from cado_ops.aws.parsers import FieldsParserFactory
+    except ImportError:
+        return  # another botocore: its own parsers read everything
+    core.register_component("response_parser_factory", FieldsParserFactory())
 
 
 def _prepare_assume_role(core: botocore.session.Session) -> None:

@@ -17,8 +17,6 @@ from hypothesis import strategies as st
 from cado_ops.aws.ec2 import INSTANCE_CUT, INSTANCE_FIELDS, TAG_FIELDS, _instance
 from cado_ops.aws.fields import (
     Fields,
-    FieldsJsonParser,
-    FieldsParser,
     UnexpectedError,
     _without,
     only,
@@ -26,6 +24,7 @@ from cado_ops.aws.fields import (
     parse_json,
 )
 from cado_ops.aws.kms import GRANT_FIELDS, _grant
+from cado_ops.aws.parsers import FieldsJsonParser, FieldsParser
 from cado_ops.model import Cell
 
 MODEL = botocore.session.Session().get_service_model("ec2")
@@ -159,6 +158,9 @@ def with_networks(inner: str) -> bytes:
     ).encode()
 
 
+A_TAG = "<tagSet><item><key>Name</key><value>web</value></item></tagSet>"
+
+
 @pytest.mark.parametrize(
     "inner",
     [
@@ -185,6 +187,9 @@ def test_what_is_cut_makes_no_difference(inner: str):
         "<networkInterfaceSet><networkInterfaceSet></networkInterfaceSet>",
         "<networkInterfaceSet><networkInterfaceSet></networkInterfaceSet></networkInterfaceSet>",
         "<networkInterfaceSet></item><item><instanceId>i-2</instanceId></networkInterfaceSet>",
+        f"<?x <networkInterfaceSet> ?>{A_TAG}<?x </networkInterfaceSet> ?>",
+        A_TAG.replace("<tagSet>", '<tagSet xmlns="urn:x">'),
+        A_TAG.replace("<tagSet>", '<y:tagSet xmlns:y="urn:x">').replace("</tagSet>", "</y:tagSet>"),
     ],
 )
 def test_what_does_not_fit_together_is_left_to_botocore(inner: str):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -12,9 +13,10 @@ from botocore.parsers import EC2QueryParser
 
 from cado_ops.aws.connection import Connection, _name_once
 from cado_ops.aws.ec2 import Ec2
-from cado_ops.aws.fields import FieldsParser, FieldsParserFactory
 from cado_ops.aws.iam import Iam
 from cado_ops.aws.kms import Kms
+from cado_ops.aws.parsers import FieldsJsonParser, FieldsParser, FieldsParserFactory
+from cado_ops.aws.session import use_short_parsers
 from cado_ops.aws.tls import Trust
 from cado_ops.errors import AwsError
 from cado_ops.filters import Filter
@@ -106,6 +108,25 @@ def test_a_botocore_whose_parsers_are_made_otherwise(monkeypatch: pytest.MonkeyP
     assert type(factory.create_parser("ec2")) is FieldsParser
     monkeypatch.setattr(FieldsParser, "__init__", other)
     assert type(factory.create_parser("ec2")) is EC2QueryParser
+
+
+def test_a_botocore_whose_parsers_are_called_otherwise(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.delattr("botocore.parsers.EC2QueryParser")
+    monkeypatch.delitem(sys.modules, "cado_ops.aws.parsers")
+    core = botocore.session.Session()
+    before = core.get_component("response_parser_factory")
+    use_short_parsers(core)
+    assert core.get_component("response_parser_factory") is before
+
+
+@pytest.mark.parametrize("parser", [FieldsParser, FieldsJsonParser])
+def test_a_botocore_whose_parsers_are_told_more(monkeypatch: pytest.MonkeyPatch, parser: Any):
+    """What is said besides the answer and its shape is handed on."""
+    told: list[Any] = []
+    stock = parser.__mro__[1]
+    monkeypatch.setattr(stock, "_do_parse", lambda self, *all, **named: told.append((all, named)) or {})
+    parser()._do_parse({"body": b"", "headers": {}}, None, 1, more=2)
+    assert told == [(({"body": b"", "headers": {}}, None, 1), {"more": 2})]
 
 
 def test_a_botocore_whose_clients_have_no_maker_of_user_agents():
