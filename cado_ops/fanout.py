@@ -10,9 +10,10 @@ from __future__ import annotations
 import queue
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, Generic, TypeVar
 
 J = TypeVar("J")
@@ -64,16 +65,18 @@ def waiting() -> Iterator[None]:
 class FanOut(Generic[J, R]):
     """Runs ``work(job)`` for every job added, at most ``max_concurrency`` at a time.
 
+    ``jobs`` are begun after those that were added, each made when its turn comes: there may be millions.
     Jobs that have waited are more than that for a while: then none is begun.
 
     A thread does one job after another, for as long as results are taken. The threads are daemons: a second Ctrl-C
     ends the program without waiting for them.
     """
 
-    def __init__(self, work: Callable[[J], R], max_concurrency: int) -> None:
+    def __init__(self, work: Callable[[J], R], max_concurrency: int, jobs: Iterable[J] = ()) -> None:
         self._work = work
         self._limit = max_concurrency
         self._waiting: deque[J] = deque()
+        self._to_be_made = iter(jobs)
         self._done: queue.SimpleQueue[Done[J, R] | BaseException | _Pause | _Back] = queue.SimpleQueue()
         self._in_flight = 0
         self._paused = 0
@@ -102,7 +105,7 @@ class FanOut(Generic[J, R]):
 
     def _results(self, stopped: Callable[[], bool]) -> Iterator[Done[J, R]]:
         while True:
-            while self._waiting and self._has_place() and not stopped():
+            while self._has_place() and not stopped() and self._has_job():
                 self._start(self._waiting.popleft())
             if not self._in_flight and not self._paused:
                 return
@@ -117,6 +120,11 @@ class FanOut(Generic[J, R]):
             if isinstance(done, BaseException):
                 raise done
             yield done
+
+    def _has_job(self) -> bool:
+        if not self._waiting:
+            self._waiting.extend(islice(self._to_be_made, 1))
+        return bool(self._waiting)
 
     def _has_place(self) -> bool:
         in_all = max(self._limit * _WAITING_TIMES, _WAITING_AT_LEAST)

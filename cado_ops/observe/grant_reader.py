@@ -143,12 +143,14 @@ class GrantReader:
 
     def walk(self, seen: Seen[KeysFound], *, grant_id: str | None = None) -> Iterator[GrantPage]:
         """The grants of all keys that were found, page by page; the failures of keys are added to ``seen``."""
-        keys = [
-            (cell_of(arn, cell), arn)
+        # As iterators: there may be millions of keys.
+        keys = dict.fromkeys(
+            (cell_of(use.key_arn, cell), use.key_arn)
             for cell, found in sorted(seen.readings.items())
-            for arn in dict.fromkeys(use.key_arn for use in found.uses if use.key_arn)
-        ]
-        reachable = [(cell, arn) for cell, arn in dict.fromkeys(keys) if self.reachable(cell, arn, seen)]
+            for use in found.uses
+            if use.key_arn
+        )
+        reachable = ((cell, arn) for cell, arn in keys if self.reachable(cell, arn, seen))
 
         def read(cell: Cell, key_arn: str | None) -> Iterator[list[Grant]]:
             return self.kms.grants(cell, key_arn or "", grant_id=grant_id)
@@ -195,12 +197,13 @@ class GrantReader:
         return False
 
 
-def _by_turns(keys: Iterable[tuple[Cell, str]]) -> list[tuple[Cell, str]]:
+def _by_turns(keys: Iterable[tuple[Cell, str]]) -> Iterator[tuple[Cell, str]]:
     """A key of each cell, then another of each: KMS's quotas are of a cell, and one cell's would be waited for."""
-    by_cell: dict[Cell, list[tuple[Cell, str]]] = {}
-    for each in keys:
-        by_cell.setdefault(each[0], []).append(each)
-    return [each for turn in zip_longest(*by_cell.values()) for each in turn if each is not None]
+    by_cell: dict[Cell, list[str]] = {}
+    for cell, arn in keys:
+        by_cell.setdefault(cell, []).append(arn)
+    turns = zip_longest(*by_cell.values())
+    return ((cell, arn) for turn in turns for cell, arn in zip(by_cell, turn, strict=True) if arn is not None)
 
 
 def foreign_key(cell: Cell, key_arn: str) -> ErrorInfo:

@@ -77,9 +77,8 @@ def walk(
     def next_page(listing: _Listing) -> list[Grant] | None:
         return next(listing.pages, None)
 
-    fan: FanOut[_Listing, list[Grant] | None] = FanOut(next_page, max_concurrency)
-    for cell, key_arn in listings:
-        fan.add(_Listing(cell, key_arn, read(cell, key_arn)))
+    jobs = (_Listing(cell, key_arn, read(cell, key_arn)) for cell, key_arn in listings)
+    fan: FanOut[_Listing, list[Grant] | None] = FanOut(next_page, max_concurrency, jobs)
     for done in fan.results():
         listing, grants = done.job, done.value
         if done.error is not None:

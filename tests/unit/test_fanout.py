@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
 
 import pytest
 
@@ -31,6 +32,27 @@ def test_jobs_added_while_results_are_taken() -> None:
             for branch in range(3):
                 fan.add((*done.job, branch))
     assert len(seen) == len(set(seen)) == 1 + 3 + 9 + 27
+
+
+def test_jobs_are_made_when_their_turn_comes() -> None:
+    made: list[int] = []
+    done = 0
+
+    def jobs() -> Iterator[int]:
+        for job in range(50):
+            assert job <= done + 3, "made before there was a place for it"
+            made.append(job)
+            yield job
+
+    fan: FanOut[int, int] = FanOut(lambda job: job, 3, jobs())
+    fan.add(-1)
+    for result in fan.results():
+        assert result.error is None
+        done += 1
+        if result.job == 10:
+            fan.add(1000, next=True)
+    assert done == 52
+    assert made == list(range(50))
 
 
 @pytest.mark.parametrize("limit", [1, 2, 7])
