@@ -19,7 +19,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -49,7 +49,8 @@ class Scenario:
         """The calls of cado-ops that the job needs where nothing is throttled."""
         cells = self.fleet.accounts * self.fleet.regions
         if self.job == "kms":
-            return 1 + self.fleet.accounts + cells * (2 + self.fleet.keys)
+            # In each account AssumeRole, and GetRole to tell whose a grant is; of each key a page, for 50 grants.
+            return 1 + self.fleet.accounts * 2 + cells * (2 + self.fleet.keys)
         # To read, to tag, and to look once more: a thousand a call.
         return 1 + self.fleet.accounts + cells * 3 * -(-self.fleet.instances // 1000)
 
@@ -118,6 +119,8 @@ SCENARIOS = [
     tagging(100, 17, latency=SLOW, throttle="busy"),
     tagging(1, 1, 10_000, latency=SLOW),
     listing(1, 1, 200, 50),
+    listing(1, 4, 125, 40),
+    listing(1, 4, 1250, 40),
     listing(1, 1, 200, 50, latency=SLOW),
     listing(10, 4, 50, 50, latency=SLOW),
     listing(100, 4, 50, 50, latency=SLOW),
@@ -288,12 +291,11 @@ def _problem(scenario: Scenario, code: int, books: Mapping[str, Any], output: Pa
     return None if listed == wanted else f"{listed} grants of {wanted} were listed"
 
 
-def ceiling(certificate: tuple[str, str] | None, bundle: str | None) -> float:
+def ceiling(*, tls: bool) -> int:
     """Calls a second that the endpoint answered to the floor without latency: it can do at least that."""
-    scenario = tagging(20, 17, tls=certificate is not None)
-    with Endpoint(scenario.fleet, tls=certificate) as endpoint:
-        run = run_once(CONTENDERS[1], scenario, endpoint, bundle, 120)
-    return sum(run.calls.values()) / run.wall
+    measured = measure(tagging(20, 17, tls=tls), [CONTENDERS[1]], 1, 120)
+    [run] = measured.runs["floor"]
+    return round(sum(run.calls.values()) / run.wall)
 
 
 def machine() -> dict[str, Any]:
@@ -319,7 +321,14 @@ def versions() -> dict[str, str]:
     from importlib.metadata import version
 
     own = {name: version(name) for name in ("cado-ops", "botocore", "boto3", "typer")}
+    own["commit"] = _git("rev-parse", "HEAD") + (" and more" if _git("status", "--porcelain", "cado_ops") else "")
     return own | {f"{peer.name} {name}": each for peer in (C7N, AWSCLI) for name, each in peer.versions().items()}
+
+
+def _git(*words: str) -> str:
+    return subprocess.run(
+        ["git", "-C", str(ROOT), *words], capture_output=True, text=True, check=False
+    ).stdout.strip()
 
 
 def summary(runs: list[Run]) -> dict[str, Any]:
@@ -327,7 +336,7 @@ def summary(runs: list[Run]) -> dict[str, Any]:
     wall, cpu, peak = ([getattr(each, name) for each in done] for name in ("wall", "cpu", "peak_mib"))
     middle = statistics.median
     return {
-        "runs": len(runs),
+        "runs": [asdict(each) for each in runs],
         "wall": round(middle(wall), 2), "wall_min": min(wall), "wall_max": max(wall),
         "cpu": round(middle(cpu), 2), "cpu_min": min(cpu), "cpu_max": max(cpu),
         "peak_mib": round(middle(peak)),
@@ -338,7 +347,7 @@ def summary(runs: list[Run]) -> dict[str, Any]:
 
 
 def measure(scenario: Scenario, contenders: list[Contender], rounds: int, most: float) -> Measured:
-    """All contenders in turn, round after round."""
+    """All contenders in turn, round after round, each round begun by another."""
     measured = Measured(scenario)
     with tempfile.TemporaryDirectory(prefix="bench-tls-") as folder:
         bundle, certificate = bundle_and_server_certificate(Path(folder)) if scenario.tls else (None, None)
@@ -346,7 +355,8 @@ def measure(scenario: Scenario, contenders: list[Contender], rounds: int, most: 
             scenario.fleet, latency=scenario.latency, throttle=scenario.throttle, tls=certificate
         ) as endpoint:
             for number in range(rounds):
-                for contender in contenders:
+                first = number % len(contenders)
+                for contender in (*contenders[first:], *contenders[:first]):
                     earlier = measured.runs.setdefault(contender.name, [])
                     if any(each.problem for each in earlier):
                         continue
@@ -471,8 +481,10 @@ def main() -> None:
         "versions": versions(),
         "concurrency": CONCURRENCY,
     }
-    result["ceiling_calls_a_second"] = round(ceiling(None, None))
-    say(f"the endpoint answers at least {result['ceiling_calls_a_second']} calls a second")
+    for tls in sorted({each.tls for each in scenarios}):
+        name = "ceiling_calls_a_second" + (", TLS" if tls else "")
+        result[name] = ceiling(tls=tls)
+        say(f"the endpoint answers at least {result[name]} calls a second{' over TLS' if tls else ''}")
     if not asked.no_start_up:
         result["start_up"] = start_up(max(5, asked.rounds), peers=C7N.built and AWSCLI.built)
         result["start_up"]["start to first call"] = first_call(max(5, asked.rounds))

@@ -236,7 +236,13 @@ class _Answers:
         ).encode()
 
     def _GetRole(self, account: str, region: str, asked: dict[str, str]) -> bytes:
-        raise _Refused(404, "NoSuchEntity", "there is no such role")
+        name = asked["RoleName"]
+        return (
+            '<GetRoleResponse xmlns="https://iam.amazonaws.com/doc/2010-05-08/"><GetRoleResult><Role><Path>/</Path>'
+            f"<RoleName>{name}</RoleName><RoleId>AROAEXAMPLE</RoleId><Arn>arn:aws:iam::{account}:role/{name}</Arn>"
+            "<CreateDate>2026-03-01T08:15:28Z</CreateDate></Role></GetRoleResult>"
+            f"<ResponseMetadata><RequestId>{_REQUEST_ID}</RequestId></ResponseMetadata></GetRoleResponse>"
+        ).encode()
 
     def _DescribeRegions(self, account: str, region: str, asked: dict[str, str]) -> bytes:
         items = "".join(
