@@ -5,6 +5,7 @@ What these cannot read, or were not made for, botocore reads itself.
 
 from __future__ import annotations
 
+import threading
 from contextlib import suppress
 from typing import Any
 from xml.etree.ElementTree import ParseError
@@ -15,6 +16,9 @@ from cado_ops.aws.fields import UnexpectedError, parse, parse_json, wanted
 
 # What a botocore raises that is built otherwise than the one that this was written for.
 _OTHER_BOTOCORE = (AttributeError, TypeError)
+# Parsing holds the interpreter, so no more than one is at it anyway; but a page of 1,000 instances is a tree of some
+# ten megabytes, and of those there need not be one in each of 32 threads.
+_ONE_AT_A_TIME = threading.Lock()
 
 
 class FieldsParser(EC2QueryParser):  # type: ignore[misc]
@@ -24,7 +28,8 @@ class FieldsParser(EC2QueryParser):  # type: ignore[misc]
         asked = wanted()
         if asked is not None and shape is not None:
             try:
-                return parse(response["body"], shape, *asked)
+                with _ONE_AT_A_TIME:
+                    return parse(response["body"], shape, *asked)
             except (ParseError, UnexpectedError, ValueError, KeyError, *_OTHER_BOTOCORE):
                 pass  # botocore reads it, or says what is wrong
         return super()._do_parse(response, shape, *more, **named)
