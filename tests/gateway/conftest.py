@@ -12,6 +12,7 @@ from botocore.loaders import Loader
 
 from cado_ops.aws.connection import Connection
 from tests.gateway.fake_aws import HOME_KEY, Parts, Wire
+from tests.stock import use_stock_botocore
 
 # The service models of botocore, read once for all sessions: half a second each test otherwise.
 MODELS = Loader()
@@ -39,11 +40,20 @@ def parts(wire: Wire) -> Parts:
     return Parts(wire)
 
 
+@pytest.fixture(scope="session", params=[False, True], ids=["short ways", "stock botocore"])
+def _stock(request: pytest.FixtureRequest) -> bool:
+    """With what makes calls cheaper, and without."""
+    without: bool = request.param
+    return without
+
+
 @pytest.fixture(scope="session")
-def _shared() -> tuple[Wire, Parts, Connection]:
+def _shared(_stock: bool) -> tuple[Wire, Parts, Connection]:
     there = Wire()
     shared = Parts(there)
     with pytest.MonkeyPatch.context() as patch:
+        if _stock:
+            use_stock_botocore(patch)
         for name in [name for name in os.environ if name.startswith("AWS_")]:
             patch.delenv(name)
         patch.setattr(botocore.httpsession.URLLib3Session, "send", lambda session, req: there.send(session, req))
@@ -57,9 +67,13 @@ def _shared() -> tuple[Wire, Parts, Connection]:
 
 
 @pytest.fixture
-def line(_shared: tuple[Wire, Parts, Connection], monkeypatch: pytest.MonkeyPatch) -> tuple[Wire, Connection]:
+def line(
+    _shared: tuple[Wire, Parts, Connection], _stock: bool, monkeypatch: pytest.MonkeyPatch
+) -> tuple[Wire, Connection]:
     """One connection for all tests that need none of their own (making one takes a while), cleared for each."""
     there, shared, connection = _shared
+    if _stock:
+        use_stock_botocore(monkeypatch)
     there.requests.clear()
     there.replies.clear()
     shared.slept.clear()
