@@ -112,7 +112,8 @@ def _resume(session: Session, guards: Guards, journal: Journal, record: RunRecor
         )
     caller = _same_caller(session, record)
     planned = _planned(record)
-    settled = (Outcome.CHANGED, Outcome.UNCHANGED, Outcome.DRIFTED, Outcome.SKIPPED)
+    # What was skipped waited for another change, which was not made.
+    settled = (Outcome.CHANGED, Outcome.UNCHANGED, Outcome.DRIFTED)
     before = {key: _with_result(record, change) for key, change in planned.items()}
     # What an undo could not read when it was planned is planned now.
     undoes = record.header.get("undoes")

@@ -81,7 +81,7 @@ def resume_grant(planned: GrantChange, live: Iterable[Grant], *, begun: bool) ->
     ``begun``: the run had journaled an intent for it. Then a change that is found done is UNKNOWN, to be looked at
     once more when applied; one that was never begun and is found done is somebody else's doing: UNCHANGED.
     """
-    change = replace(planned, outcome=Outcome.PLANNED, error=None)
+    change = replace(planned, outcome=Outcome.PLANNED, error=None, begun=begun)
     grants = {grant.grant_id: grant for grant in live}
     if change.action is Action.CREATE:
         made = change.made(grants)

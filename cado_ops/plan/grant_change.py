@@ -43,6 +43,8 @@ class GrantChange:
     outcome: Outcome = Outcome.PLANNED
     warnings: tuple[str, ...] = ()
     error: ErrorInfo | None = None
+    # A run that was cut off may have made it. In no record.
+    begun: bool = field(default=False, compare=False)
 
     @property
     def cell(self) -> Cell:

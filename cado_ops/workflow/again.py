@@ -51,9 +51,11 @@ class Now:
         return self.craft.undo_again(change, undone) if lost is None else change.ended(Outcome.FAILED, lost.error)
 
     def resume(self, change: AnyChange, *, begun: bool) -> AnyChange:
-        """What is left to be done of a change."""
+        """What is left to be done of a change; ``begun``: a part of it may have been made."""
         lost = self.unread(change)
-        return self.craft.resume(change, begun) if lost is None else change.ended(Outcome.FAILED, lost.error)
+        if lost is not None:
+            return change.ended(Outcome.UNKNOWN if begun else Outcome.FAILED, lost.error)
+        return self.craft.resume(change, begun)
 
 
 class Craft(Protocol):

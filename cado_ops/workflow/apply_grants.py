@@ -60,22 +60,33 @@ class GrantApplier:
         """
         ended = {change.id: change for change in changes if change.outcome is Outcome.UNKNOWN}
         todo = [change for change in changes if change.id not in ended]
-        waiting = {change.id for change in todo}
+        to_be_ended = {each.grant_id for each in changes if each.action in ENDING}
         # Grants are made before others are ended: there must be no moment between the two.
-        for change in sorted(todo, key=lambda change: (change.action in ENDING, change.after is not None)):
-            if self.stopped():
-                break
-            if change.after in waiting and not self._has_made_way(cell, change, ended):
-                continue
-            again = read_again(self.kms, cell, change) if self.clock() - read_at > FRESH_SECONDS else change
-            if again.outcome is not Outcome.PLANNED:
-                ended[change.id] = again
-                self._record(cell, again)
-            else:
-                ended[change.id] = self._send(cell, again)
-        ended |= self._look_again(cell, ended, {each.grant_id for each in changes if each.action in ENDING})
+        known = {change.id for change in changes}
+        first = [change for change in todo if change.after not in known]
+        then = [change for change in todo if change.after in known]
+        for change in sorted(first, key=lambda change: change.action in ENDING):
+            self._apply(cell, change, read_at, ended)
+        # What got no answer may have been made, and another waits for it.
+        ways = {change.after for change in then}
+        open_ = {each: by for each, by in ended.items() if each in ways and by.outcome is Outcome.UNKNOWN}
+        ended |= self._look_again(cell, open_, to_be_ended)
+        for change in then:
+            if not self.stopped() and self._has_made_way(cell, change, ended):
+                self._apply(cell, change, read_at, ended)
+        ended |= self._look_again(cell, {e: by for e, by in ended.items() if e not in open_}, to_be_ended)
         found = self._met.pop(cell, [])
         return [*(ended.get(change.id, change) for change in changes), *found]
+
+    def _apply(self, cell: Cell, change: GrantChange, read_at: float, ended: dict[str, GrantChange]) -> None:
+        if self.stopped():
+            return
+        again = read_again(self.kms, cell, change) if self.clock() - read_at > FRESH_SECONDS else change
+        if again.outcome is not Outcome.PLANNED:
+            ended[change.id] = again
+            self._record(cell, again)
+        else:
+            ended[change.id] = self._send(cell, again)
 
     def _has_made_way(self, cell: Cell, change: GrantChange, ended: dict[str, GrantChange]) -> bool:
         first = ended.get(change.after or "")

@@ -58,8 +58,8 @@ def read_again(kms: Kms, cell: Cell, change: GrantChange) -> GrantChange:
     try:
         live = about(kms, cell, change)
     except AwsError as error:
-        return change.ended(Outcome.FAILED, ErrorInfo.of(error))
-    return resume_grant(change, live, begun=False)
+        return change.ended(Outcome.UNKNOWN if change.begun else Outcome.FAILED, ErrorInfo.of(error))
+    return resume_grant(change, live, begun=change.begun)
 
 
 def with_revocation(

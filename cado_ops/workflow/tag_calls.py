@@ -13,7 +13,7 @@ from cado_ops.errors import AwsError, Kind
 from cado_ops.filters import Filter
 from cado_ops.model import Cell, ErrorInfo, Instance, Outcome
 from cado_ops.plan.change import TagChange
-from cado_ops.plan.tagging import ENDED_STATES
+from cado_ops.plan.undo import plan_resume
 from cado_ops.workflow.batches import send_shrinking
 
 Call = Literal["CreateTags", "DeleteTags"]
@@ -50,8 +50,9 @@ def read_again(ec2: Ec2, cell: Cell, by_id: Mapping[str, TagChange]) -> dict[str
     try:
         live = {instance.instance_id: instance for instance in instances_of(ec2, cell, list(by_id))}
     except AwsError as error:
-        return {each: change.ended(Outcome.FAILED, ErrorInfo.of(error)) for each, change in by_id.items()}
-    return {each: against(change, live.get(each)) for each, change in by_id.items()}
+        info = ErrorInfo.of(error)
+        return {each: by.ended(Outcome.UNKNOWN if by.begun else Outcome.FAILED, info) for each, by in by_id.items()}
+    return {each: plan_resume(change, live.get(each), begun=change.begun) for each, change in by_id.items()}
 
 
 def instances_of(ec2: Ec2, cell: Cell, ids: Sequence[str]) -> list[Instance]:
@@ -84,14 +85,3 @@ def sender(
 ) -> Callable[[list[str]], str | None]:
     write = ec2.create_tags if call == "CreateTags" else ec2.delete_tags
     return lambda ids: write(cell, ids, tags, dry_run=dry_run)
-
-
-def against(change: TagChange, live: Instance | None) -> TagChange:
-    if live is None:
-        return change.ended(Outcome.DRIFTED, warnings=("the instance is gone since the plan was made",))
-    if live.state in ENDED_STATES:
-        return change.ended(Outcome.DRIFTED, warnings=(f"the instance is {live.state} since the plan was made",))
-    outcome = change.compare(live.tags, begun=change.begun)
-    if outcome is Outcome.DRIFTED:
-        return change.ended(outcome, warnings=("its tags were changed since the plan was made: left alone",))
-    return change.ended(outcome).seen(live.tags)

@@ -63,6 +63,7 @@ class Schedule:
     """What goes wrong under one seed. Nothing at all where every field is as by default.
 
     ``answers``: the faults of single answers; ``share`` of the requests meet them, at most ``longest`` in a row.
+    ``actions``: of which requests (None: of all).
     ``accounts``: where they, throttling and late changes are (None: everywhere). ``bucket``: a token bucket's
     size, for each action, account and region, and how many tokens a refusal gives time for. ``lag``: after how many
     reads of its place a change is seen. ``pages``: how many entries a page has.
@@ -72,6 +73,7 @@ class Schedule:
     answers: tuple[Fault, ...] = ()
     share: float = 0.0
     longest: int = 1
+    actions: frozenset[str] | None = None
     accounts: frozenset[str] | None = None
     bucket: tuple[int, float] | None = None
     expiring: Mapping[str, int] = field(default_factory=dict)
@@ -115,6 +117,8 @@ class Schedule:
     def answer(self, asked: Asked) -> Fault | None:
         """What is wrong with the answer to this request; None: it is a good one."""
         if not self.answers or not self.concerns(asked.account):
+            return None
+        if self.actions is not None and asked.action not in self.actions:
             return None
         place = (asked.account, asked.region, asked.action, asked.content)
         if self._chance("hit", *place) >= self.share:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from typing import Any
 
 import pytest
@@ -35,6 +36,17 @@ def test_a_resume_that_was_partial_by_what_it_could_not_read_is_closed_by_the_ne
 def test_a_change_of_two_calls_of_which_the_second_is_refused_is_not_told_as_failed(place: Bench) -> None:
     """The value that was there before is put back; then the claim, throttled to the end, is not taken off."""
     assert run_trial(place, "runs undo", 1072).broken == []
+
+
+@pytest.mark.parametrize("fault", [Fault.RESET_BEFORE, Fault.RESET_AFTER])
+def test_a_grant_whose_making_stays_open_takes_the_others_place_in_the_end(place: Bench, fault: Fault) -> None:
+    """No attempt at CreateGrant is answered: the grant is looked for, and what it was to replace goes then."""
+    schedule = Schedule(answers=(fault,), share=1.0, longest=9, actions=frozenset({"CreateGrant"}))
+    trial = run_trial(place, "kms grant", 1, schedule=schedule)
+    assert trial.broken == []
+    told = Counter((item["action"], item["outcome"]) for item in trial.ran.envelope["items"])  # type: ignore[index,union-attr]
+    made = ("changed", "changed") if fault is Fault.RESET_AFTER else ("unknown", "skipped")
+    assert told == {("create", made[0]): 4, ("retire", made[1]): 4}
 
 
 @pytest.mark.parametrize("seed", [1, 16])

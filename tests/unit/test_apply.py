@@ -15,7 +15,7 @@ from cado_ops.plan.change import Action, TagChange, change_of
 from cado_ops.plan.tagging import TagWish, UntagWish, plan_tag, plan_untag
 from cado_ops.plan.undo import plan_resume
 from cado_ops.workflow.apply import FRESH_SECONDS, SETTLE_WAITS, TagApplier
-from cado_ops.workflow.tag_calls import against, dry_run_tags
+from cado_ops.workflow.tag_calls import dry_run_tags
 
 CELL = Cell("1" * 12, "eu-west-1")
 SSM = {SSM_TAG: "True"}
@@ -730,16 +730,21 @@ class TestAHalfMadeChange:
         assert outcomes(there.apply([resumed], age=FRESH_SECONDS + 1)) == {"i-0": Outcome.CHANGED}
         assert there.tags_of == {"i-0": SSM}
 
+    def test_where_it_cannot_be_read_again_it_is_still_half_made(self) -> None:
+        there, resumed = self.half_made()
+        there.faults["DescribeInstances"] = [DENIED]
+        there.faults["DescribeTags"] = [DENIED]
+        assert outcomes(there.apply([resumed], age=FRESH_SECONDS + 1)) == {"i-0": Outcome.UNKNOWN}
+        assert there.journaled() == {"i-0": "unknown"}
+        assert "DeleteTags" not in there.steps()
+
+    def test_one_that_is_found_whole_is_this_runs(self) -> None:
+        there, resumed = self.half_made()
+        del there.tags_of["i-0"][CLAIM]
+        assert outcomes(there.apply([resumed], age=FRESH_SECONDS + 1)) == {"i-0": Outcome.CHANGED}
+        assert "DeleteTags" not in there.steps()
+
     def test_a_dry_run_asks_about_what_is_left(self) -> None:
         there, resumed = self.half_made()
         dry_run_tags(there, CELL, [resumed])  # type: ignore[arg-type]
         assert there.steps() == ["DeleteTags"]
-
-
-def test_a_change_that_was_begun_is_no_drift_however_old_the_plan_is() -> None:
-    """A run that was cut off between its two calls left one tag as wanted: a resume goes on, after a minute too."""
-    tags = {SSM_TAG: "True", CLAIM: "-"}
-    there = Instance(CELL.account, CELL.region, "i-0", "web", "running", {SSM_TAG: "False", CLAIM: "-"}, 2)
-    undo = change_of(there, Action.RETAG, tags, {SSM_TAG: "False", CLAIM: None})
-    assert against(undo, there).outcome is Outcome.DRIFTED
-    assert against(plan_resume(undo, there, begun=True), there).outcome is Outcome.PLANNED

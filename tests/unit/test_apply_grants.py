@@ -660,6 +660,32 @@ class TestProlongation:
         assert there.writes() == ["RetireGrant"]
         assert list(there.there) == [grant_id(2)]
 
+    @pytest.mark.parametrize("stale", [0, 2])
+    def test_one_whose_answer_was_lost_is_looked_for_first(self, run: Any, stale: int) -> None:
+        there = World(our_grant(1, due=EARLY))
+
+        def made(where: World) -> None:
+            where.put(our_grant(2, due=LATE))
+            where.stale = stale
+            raise LOST
+
+        there.faults["CreateGrant"] = [made]
+        one = run(there)
+        new, old = one.apply(there.plan(LATE))
+        assert outcomes([new, old]) == ["changed", "changed"]
+        assert old.warnings == ()
+        assert one.journaled() == {new.id: "changed", old.id: "changed"}
+        assert list(there.there) == [grant_id(2)]
+
+    def test_what_an_earlier_run_may_have_made_is_looked_for_first(self, run: Any) -> None:
+        there = World(our_grant(1, due=EARLY))
+        new, old = there.plan(LATE)
+        left = run(there).apply([new.ended(Outcome.UNKNOWN), old])
+        assert outcomes(left) == ["unknown", "skipped"]
+        there.put(our_grant(2, due=LATE))
+        assert outcomes(run(there).apply([new.ended(Outcome.UNKNOWN), old])) == ["changed", "changed"]
+        assert list(there.there) == [grant_id(2)]
+
     def test_a_stop_between_the_two_leaves_the_old_one_to_be_ended_by_resume(self, run: Any) -> None:
         """What the journal and the report say of it must be the same: nothing was done to it."""
         there = World(our_grant(1, due=EARLY))
@@ -738,6 +764,26 @@ class TestAStalePlan:
         there.faults["ListGrants"] = [DENIED]
         [ended] = run(there).apply([retire(our_grant())], age=FRESH_SECONDS + 1)
         assert ended.outcome is Outcome.FAILED
+        assert there.writes() == []
+
+    @pytest.mark.parametrize(("begun", "outcome"), [(False, "unchanged"), (True, "changed")])
+    def test_what_is_found_done_is_this_runs_where_it_was_begun(self, run: Any, begun: bool, outcome: str) -> None:
+        there = World()
+        [planned] = there.plan(LATE)
+        again = resume_grant(planned, (), begun=begun)
+        there.put(our_grant(1, due=LATE))
+        assert outcomes(run(there).apply([again], age=FRESH_SECONDS + 1)) == [outcome]
+        assert there.writes() == []
+
+    @pytest.mark.parametrize(("begun", "outcome"), [(False, "failed"), (True, "unknown")])
+    def test_of_what_was_begun_and_cannot_be_read_nothing_is_known(
+        self, run: Any, begun: bool, outcome: str
+    ) -> None:
+        there = World()
+        [planned] = there.plan(LATE)
+        there.faults["ListGrants"] = [DENIED] * 9
+        ended = run(there).apply([resume_grant(planned, (), begun=begun)], age=FRESH_SECONDS + 1)
+        assert outcomes(ended) == [outcome]
         assert there.writes() == []
 
     def test_a_plan_that_ages_while_it_is_applied_is_read_again_from_then_on(self, run: Any) -> None:
