@@ -74,7 +74,7 @@ def _undo(session: Session, guards: Guards, record: RunRecord) -> Report:
     proposal = _proposal(session, caller, record, changes, now.seen, header)
     if not changes:
         session.warn(f"the run {record.run_id} changed nothing")
-    report = carry_out(session, proposal, guards, lambda cell: now.seen.read_at[cell])
+    report = carry_out(session, proposal, guards, now.read_at)
     report.notes += next_after(session, report)
     return report
 
@@ -162,7 +162,7 @@ def _resume(session: Session, guards: Guards, journal: Journal, record: RunRecor
         write_decisions(journal, planned_now, decided)
         return journal
 
-    report = carry_out(session, proposal, guards, lambda cell: now.seen.read_at[cell], reopened)
+    report = carry_out(session, proposal, guards, now.read_at, reopened)
     ended = record.end.get("status") if record.end else Status.INTERRUPTED
     # A resume before this one may have been partial by what it could not read, and nothing else.
     closes = ended == Status.INTERRUPTED or (report.status is Status.SUCCESS and ended != Status.SUCCESS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -28,6 +29,10 @@ class Now:
 
     seen: Seen[Any]
     craft: Craft
+
+    def read_at(self, cell: Cell) -> float:
+        """When it was read, by the clock. Of what could not be, nothing is old: it is only looked at."""
+        return self.seen.read_at.get(cell, math.inf)
 
     def unread(self, change: AnyChange) -> Failure | None:
         """Why nothing is known of a change's target."""

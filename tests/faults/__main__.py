@@ -16,10 +16,10 @@ from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
-from tests.faults.bench import Bench, Ran, bench
-from tests.faults.scenarios import SCENARIOS, VARIANTS
+from tests.faults.bench import Bench, bench
+from tests.faults.scenarios import SCENARIOS
 from tests.faults.schedule import Fault
-from tests.faults.trial import calm_run, run_trial
+from tests.faults.trial import run_trial
 
 # What one process does before it gives account of itself.
 PIECE = 6
@@ -49,16 +49,11 @@ def _place() -> Bench:
     return stack.enter_context(bench())
 
 
-@cache
-def _calm(command: str, variant: int) -> Ran:
-    return calm_run(_place(), command, variant)
-
-
 def piece(command: str, first: int, count: int) -> Tally:
     """The trials of a command for some seeds."""
     tally = Tally()
     for seed in range(first, first + count):
-        trial = run_trial(_place(), command, seed, _calm(command, seed % VARIANTS))
+        trial = run_trial(_place(), command, seed)
         tally.trials[command] += 1
         tally.exits[command, trial.code] += 1
         tally.faults.update(trial.faults)

@@ -45,7 +45,8 @@ class Ran:
     """What a command said: exit code, streams, and (in JSON) its envelope; what it sent, and what it met.
 
     ``blind``: the places where it could not see all that is so, for a read failed there, or a change showed late.
-    ``bare``: the keys and cases that had a grant when it began, and at some moment had none.
+    ``bare``: the keys and cases that had a grant when it began, and at some moment had none. ``unannounced``: what
+    was changed before its journal said that it would be.
     """
 
     argv: tuple[str, ...]
@@ -58,6 +59,7 @@ class Ran:
     waited: dict[str, float]
     blind: frozenset[tuple[str, str]] = frozenset()
     bare: frozenset[Held] = frozenset()
+    unannounced: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -100,6 +102,7 @@ class Bench:
     concurrency: int = 1
     virtual: bool = False
     _ready: dict[tuple[str, int], Checkpoint] = field(default_factory=dict)
+    _calm: dict[tuple[str, int], Ran] = field(default_factory=dict)
 
     @property
     def runs(self) -> Path:
@@ -140,6 +143,15 @@ class Bench:
             path.chmod(0o600)
         return ready
 
+    def calm(self, command: str, seed: int) -> Ran:
+        """The same command without faults."""
+        variant = seed % VARIANTS
+        if (command, variant) not in self._calm:
+            ready = self.prepare(command, seed)
+            self.concurrency, self.virtual = 1, False
+            self._calm[command, variant] = self.run(*ready.argv)
+        return self._calm[command, variant]
+
     def run(self, *argv: str, rng: int = 1, now: datetime | None = None) -> Ran:
         """Runs a command line, as if it were ``now``; waits are counted, not waited."""
         out, err = io.StringIO(), io.StringIO()
@@ -148,6 +160,12 @@ class Bench:
         bare: set[Held] = set()
         at_first = held()
         self.proxy.after_write = lambda: bare.update(at_first - held())
+        unannounced: list[str] = []
+
+        def announced(action: str, subjects: tuple[str, ...]) -> None:
+            unannounced.extend(f"{action} of {each}" for each in self._without_an_intent(action, subjects))
+
+        self.proxy.before_write = announced
         slow = {Fault.SLOW_BEFORE, Fault.SLOW_AFTER} & set(self.proxy.schedule.answers)
         connection_module.READ_SECONDS = IMPATIENT if slow else PATIENT  # type: ignore[assignment]
         around = Surroundings(
@@ -176,7 +194,19 @@ class Bench:
             dict(self.waits),
             frozenset(proxy.blind),
             frozenset(bare),
+            tuple(unannounced),
         )
+
+    def _without_an_intent(self, action: str, subjects: tuple[str, ...]) -> list[str]:
+        """Those of the subjects that no journal has an intent of by now, for this action."""
+        found: set[Any] = set()
+        for path in self.runs.glob("*.jsonl"):
+            # The last line may be at work.
+            lines = path.read_bytes().split(b"\n")[:-1]
+            for record in (json.loads(line) for line in lines if b'"intent"' in line):
+                if (record["record"], record.get("call")) == ("intent", action):
+                    found |= {*record["ids"], *(record.get(name) for name in ("key_arn", "grant_id", "name"))}
+        return [each for each in subjects if each not in found]
 
     def _sleep(self, seconds: float) -> None:
         self.waits[getattr(_working_for, "account", "")] += seconds

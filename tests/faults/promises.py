@@ -56,6 +56,8 @@ def says_it_in_order(ran: Ran, told: Items) -> Iterator[str]:
     counts = Counter(item["outcome"] for item in told)
     found = [finding["status"] for item in envelope["items"] for finding in item.get("findings", ())]
     should = status_after_the_table(counts, envelope["summary"], envelope["failures"], found)
+    if "--all-or-nothing" in ran.argv and any(each["stage"] != "confirm" for each in envelope["failures"]):
+        should = "refused"
     if status != should:
         yield f"status {status}, should be {should}: {dict(counts)} {envelope['summary']} {envelope['failures']}"
     if ran.argv[0] == "check":
@@ -64,7 +66,7 @@ def says_it_in_order(ran: Ran, told: Items) -> Iterator[str]:
         summary = {name: envelope["summary"][name] for name in (*BAD, "changed", "unchanged", "skipped")}
         if summary != {name: counts[name] for name in summary}:
             yield f"the summary says {summary}, the items {dict(counts)}"
-    if counts["planned"]:
+    if counts["planned"] and status != "refused":
         yield f"{counts['planned']} items still planned"
 
 
@@ -221,6 +223,7 @@ def journals_what_it_did(ran: Ran, paths: Sequence[Path]) -> Iterator[str]:
         return
     runs = [read_run(path) for path in paths]
     yield from _intends(ran, runs)
+    yield from (f"changed before the journal said so: {each}" for each in ran.unannounced)
     envelope = ran.envelope
     for run in runs:
         if run.problems:
@@ -259,6 +262,30 @@ def _outcomes(items: Items) -> dict[tuple[Any, ...], str]:
         for item in items
         if item["action"] != "none"
     }
+
+
+def leaves_nothing_out(ran: Ran, calm: Ran) -> Iterator[str]:
+    """Whatever is there on a calm day is told of, or is of a place that is told to be unread."""
+    if ran.envelope is None or calm.envelope is None:
+        return
+    told = {_place(item) for item in ran.envelope["items"]}
+    unread = {(each["account"], each["region"]) for each in ran.envelope["failures"] if each["stage"] != "confirm"}
+    # Where the accounts cannot be asked for, nobody knows what there is.
+    unread |= {(None, None) for each in ran.envelope["failures"] if each["stage"] == "organizations"}
+    for account, region, which in sorted({_place(item) for item in calm.envelope["items"]} - told, key=str):
+        if not {(account, region), (account, None), (None, None)} & unread:
+            yield f"left out without a word: {account}/{region} {which}"
+
+
+def _place(item: Mapping[str, Any]) -> tuple[Any, ...]:
+    return item["account"], item["region"], item.get("instance_id") or item.get("key_arn")
+
+
+def does_all_that_was_planned(path: Path, now: Truth) -> Iterator[str]:
+    """After a resume without faults everything is done that a run had planned."""
+    for item in items_of(read_run(path)):
+        if item["action"] != "none" and not _is_done(item, now):
+            yield f"resume: not done: {item['action']} {_about(item)}, told as {item['outcome']}"
 
 
 def ends_exact(ran: Ran, what: str) -> Iterator[str]:

@@ -78,8 +78,9 @@ class Proxy:
         self._upstream = upstream
         self._home, self._home_key = home, home_key
         self._lock = threading.RLock()
-        # Called whenever AWS may have changed something.
+        # Called whenever AWS may have changed something, and before, with what the change is about.
         self.after_write: Callable[[], None] = lambda: None
+        self.before_write: Callable[[str, tuple[str, ...]], None] = lambda action, subjects: None
         # What each thread answers.
         self._mine = threading.local()
         self.load(Schedule())
@@ -146,8 +147,10 @@ class Proxy:
         if wrong is not None:
             self._note(wrong, asked)
         if refusal is not None:
-            self._wrote(request, told=True)
-            return refusal, None
+            gone = request.region == self.schedule.down and self.schedule.unreachable
+            gone = gone and request.service not in ("sts", "iam")
+            self._wrote(request, told=not gone)
+            return refusal, Fault.RESET_BEFORE if gone else None
         if wrong is Fault.SERVER_ERROR:
             status = self.schedule.status(asked)
             self._wrote(request, told=False)
@@ -248,6 +251,7 @@ class Proxy:
         with self._lock:
             held = self._held[asked.account, asked.region, request.service]
         if request.action in WRITES and not _is_dry(request):
+            self.before_write(request.action, _subjects(request))
             return self._write(request, asked, held)
         if request.action in READS.get(request.service, ()):
             with self._lock:
@@ -393,6 +397,11 @@ def _expired(request: RequestInfo) -> Body:
     return request.error("ExpiredTokenException", text)
 
 
+def _pieces(content: bytes) -> list[bytes]:
+    step = max(1, len(content) // 3)
+    return [content[start : start + step] for start in range(0, len(content), step)]
+
+
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
     block_on_close = False
@@ -420,6 +429,8 @@ def _handler(proxy: Proxy) -> type[BaseHTTPRequestHandler]:
                 select.select([self.connection], [], [], 10)
                 self._reset()
                 return
+            if wrong is Fault.SLOW:
+                self._trickle()
             if self._hung_up():
                 proxy.not_heard()
             self.send_response_only(status)
@@ -433,10 +444,17 @@ def _handler(proxy: Proxy) -> type[BaseHTTPRequestHandler]:
                 self.wfile.flush()
                 self._reset(rudely=False)
                 return
-            self.wfile.write(content)
-            self.wfile.flush()
+            for piece in _pieces(content) if wrong is Fault.SLOW else (content,):
+                self.wfile.write(piece)
+                self.wfile.flush()
+                if wrong is Fault.SLOW:
+                    self._trickle()
 
         do_GET = do_POST
+
+        def _trickle(self) -> None:
+            """Waits a moment, or until the client has had enough."""
+            select.select([self.connection], [], [], 0.005)
 
         def _hung_up(self) -> bool:
             try:

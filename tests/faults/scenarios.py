@@ -25,6 +25,8 @@ EU, US = "eu-west-1", "us-east-1"
 VARIANTS = 24
 
 WHERE = ("--account", f"{HOME},{PROD}", "--region", f"{EU},{US}", "--role-name", "CadoOperator")
+# Which accounts and regions these are has to be asked first.
+EVERYWHERE = ("--org", "--region", "all", "--role-name", "CadoOperator")
 SERVERS = ("--filter", "tag:Team=web,sec", "--filter", "instance-state-name=running,stopped,pending")
 CASE = ("--case", "IR-7", "--expires", "2030-01-01T00:00:00Z")
 EARLIER = ("--case", "IR-7", "--expires", "2029-01-01T00:00:00Z")
@@ -44,10 +46,13 @@ def _last(bench: Bench) -> str:
 
 
 def _tag(bench: Bench, variant: int) -> tuple[Truth, Command]:
-    how = ("--overwrite",) if variant % 4 == 3 else ()
+    how: Command = ("--overwrite",) if variant % 4 == 3 else ()
     if variant % 4 in (1, 3):
         _set_on_purpose("web-01", "web-us-01", "siem-02")
-    return Truth.now(), (*TAG, *(CASE if variant % 3 else ()), *how, "--yes")
+    if variant % 6 == 4:
+        how = (*how, "--all-or-nothing")
+    where = EVERYWHERE if variant % 8 == 6 else WHERE
+    return Truth.now(), ("tag-instances", *SERVERS, *where, *(CASE if variant % 3 else ()), *how, "--yes")
 
 
 def _set_on_purpose(*names: str) -> None:
@@ -105,11 +110,19 @@ BEGINNINGS = (_tag, _untag, _grant, _retire)
 def _apply(bench: Bench, variant: int) -> tuple[Truth, Command]:
     plan = bench.folder / "plan.json"
     plan.unlink(missing_ok=True)
-    if variant % 2:
-        bench.must(*TAG, *CASE, "--save-plan", str(plan))
-    else:
-        _granted_before(bench, variant // 2)
-        bench.must(*GRANT, *CASE, "--save-plan", str(plan))
+    saved = ("--save-plan", str(plan))
+    match variant % 4:
+        case 0:
+            _granted_before(bench, variant // 4)
+            bench.must(*GRANT, *CASE, *saved)
+        case 1:
+            bench.must(*TAG, *CASE, *saved)
+        case 2:
+            bench.must(*TAG, *CASE, "--yes")
+            bench.must("untag-instances", *SERVERS, *WHERE, *CASE[:2], *saved)
+        case _:
+            bench.must(*GRANT, *CASE, "--yes")
+            bench.must("kms", "retire", "--of-case", "IR-7", *WHERE, *saved)
     return Truth.now(), ("apply", str(plan), "--yes")
 
 

@@ -25,6 +25,7 @@ class Fault(StrEnum):
     SLOW_BEFORE = "no answer in time, no effect"
     SLOW_AFTER = "no answer in time, with effect"
     WRONG_TYPE = "a web page for an answer"
+    SLOW = "answer that trickles in"
     EXPIRED = "token expired in the middle"
     LATE = "change seen late"
     PAGE_TWICE = "page twice"
@@ -44,6 +45,7 @@ ANSWERS = (
     Fault.SLOW_BEFORE,
     Fault.SLOW_AFTER,
     Fault.WRONG_TYPE,
+    Fault.SLOW,
 )
 
 
@@ -66,7 +68,8 @@ class Schedule:
     ``actions``: of which requests (None: of all).
     ``accounts``: where they, throttling and late changes are (None: everywhere). ``bucket``: a token bucket's
     size, for each action, account and region, and how many tokens a refusal gives time for. ``lag``: after how many
-    reads of its place a change is seen. ``pages``: how many entries a page has.
+    reads of its place a change is seen. ``pages``: how many entries a page has. ``down``: the region that is, and
+    ``unreachable``: whether it ends all connections, or answers 503.
     """
 
     seed: int = 0
@@ -81,6 +84,7 @@ class Schedule:
     pages: int | None = None
     page_faults: tuple[Fault, ...] = ()
     down: str | None = None
+    unreachable: bool = False
     refused: frozenset[str] = frozenset()
     dead: float = 0.0
     dead_times: int = 0
@@ -90,7 +94,9 @@ class Schedule:
         """The schedule of a seed, for a client that works there as ``home``: up to four kinds of fault."""
         rng = random.Random(seed)
         accounts, regions = sorted(accounts), sorted(regions)
-        kinds = rng.sample(list(Fault), rng.choice((1, 1, 2, 2, 3, 4)))
+        kinds = rng.sample([each for each in Fault if each is not Fault.SLOW], rng.choice((1, 1, 2, 2, 3, 4)))
+        # With the other kinds as well: a slow answer alone is a good one.
+        kinds += [Fault.SLOW] if random.Random(f"slow {seed}").random() < 1 / 8 else []
         others = [each for each in accounts if each != home]
         where = rng.choice((None, frozenset({rng.choice(accounts)})))
         return cls(
@@ -105,6 +111,7 @@ class Schedule:
             pages=rng.choice((1, 2)) if {Fault.PAGE_TWICE, Fault.PAGE_MISSING} & set(kinds) else None,
             page_faults=tuple(each for each in kinds if each in (Fault.PAGE_TWICE, Fault.PAGE_MISSING)),
             down=rng.choice(regions) if Fault.REGION_DOWN in kinds else None,
+            unreachable=random.Random(f"down {seed}").random() < 1 / 2,
             refused=frozenset({rng.choice(others)}) if Fault.ROLE_REFUSED in kinds and others else frozenset(),
             dead=rng.choice((0.2, 0.5)) if Fault.DEAD_ID in kinds else 0.0,
             dead_times=rng.choice((1, 3, 1000)) if Fault.DEAD_ID in kinds else 0,

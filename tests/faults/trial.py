@@ -43,19 +43,10 @@ class Conduct:
         return cls(rng.choice((1, 8)), rng.random() < 1 / 8, rng.random() < 2 / 3)
 
 
-def calm_run(bench: Bench, command: str, seed: int) -> Ran:
-    """The same command without faults."""
-    ready = bench.prepare(command, seed)
-    bench.concurrency, bench.virtual = 1, False
-    return bench.run(*ready.argv)
-
-
-def run_trial(
-    bench: Bench, command: str, seed: int, calm: Ran | None = None, schedule: Schedule | None = None
-) -> Trial:
-    """One trial, under the seed's ``schedule`` or another. ``calm`` is the command's run without faults, to be
-    compared with where that is to be done."""
+def run_trial(bench: Bench, command: str, seed: int, schedule: Schedule | None = None) -> Trial:
+    """One trial, under the seed's ``schedule`` or another."""
     trial = Trial(command, seed)
+    calm = bench.calm(command, seed)
     ready = bench.prepare(command, seed)
     conduct = Conduct.of(seed)
     bench.concurrency, bench.virtual = conduct.concurrency, conduct.virtual
@@ -77,8 +68,10 @@ def run_trial(
     slow = {Fault.SLOW_BEFORE, Fault.SLOW_AFTER} & set(schedule.answers)
     # What a plan is read again for depends on how old it is.
     comparable = command != "apply" and not slow and not bench.virtual and schedule.pages is None
-    if calm is not None and comparable and (ran.envelope or {}).get("items"):
+    if command == "tag-instances" and comparable and (ran.envelope or {}).get("items"):
         trial.broken += promises.leaves_others_alone(ran, calm, hurt)
+    if not {Fault.PAGE_MISSING, Fault.LATE} & trial.faults.keys():
+        trial.broken += promises.leaves_nothing_out(ran, calm)
     if paths:
         sent = [*ready.sent, *ran.writes]
         _afterwards(bench, trial, paths, ready.start, sent, resumed=conduct.resumed and ran.code != 0)
@@ -101,6 +94,8 @@ def _afterwards(
             f"{what}: {each}" for each in _broken(ran, _named_by(bench, ran), before, Truth.now(), sent)
         ]
         sent = [*sent, *ran.writes]
+        if what == "resume":
+            trial.broken += promises.does_all_that_was_planned(path, Truth.now())
     trial.broken += promises.is_back(Truth.now(), start, "undo")
 
 
