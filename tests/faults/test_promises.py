@@ -73,6 +73,14 @@ def _once(_place: Bench) -> Callable[[str], tuple[Kept, dict[str, bytes]]]:
     return once
 
 
+def test_an_intent_is_looked_for_in_the_journals(place: Bench) -> None:
+    ran = place.run(*place.prepare("tag-instances", 2).argv)
+    assert ran.unannounced == ()
+    subject = ran.writes[0].subjects[0]
+    assert place._without_an_intent("CreateTags", (subject, "i-other")) == ["i-other"]
+    assert place._without_an_intent("DeleteTags", (subject,)) == [subject]
+
+
 class TestThePromisesCanBeBroken:
     @pytest.fixture
     def kept(self, _once: Any, tmp_path: Path) -> Callable[[str], Kept]:
@@ -102,6 +110,41 @@ class TestThePromisesCanBeBroken:
         assert calm.broken() == []
         assert calm.ran.writes
         assert calm.paths
+
+    @pytest.mark.parametrize(
+        ("failure", "told"),
+        [
+            (None, False),
+            (("confirm", None, None), False),
+            (("observe", PROD, "us-west-2"), False),
+            (("observe", HOME, None), False),
+            (("observe", PROD, EU), True),
+            (("observe", PROD, None), True),
+            (("organizations", HOME, None), True),
+        ],
+    )
+    def test_one_that_is_left_out(self, tagged: Kept, failure: tuple[str, str, str] | None, told: bool) -> None:
+        """Without a word, or with one that is of another place."""
+        calm = deepcopy(tagged.ran)
+        assert list(promises.leaves_nothing_out(tagged.ran, calm)) == []
+        gone = next(item for item in tagged.items if (item["account"], item["region"]) == (PROD, EU))
+        tagged.items.remove(gone)
+        assert tagged.ran.envelope is not None
+        if failure is not None:
+            stage, account, region = failure
+            tagged.ran.envelope["failures"].append({"stage": stage, "account": account, "region": region})
+        left_out = list(promises.leaves_nothing_out(tagged.ran, calm))
+        assert any(gone["instance_id"] in line for line in left_out) is not told
+
+    def test_a_resume_that_leaves_something_to_be_done(self, granted: Kept) -> None:
+        [path] = granted.paths
+        assert list(promises.does_all_that_was_planned(path, granted.after)) == []
+        assert len(list(promises.does_all_that_was_planned(path, granted.before))) == len(granted.items)
+
+    def test_a_change_before_its_intent(self, tagged: Kept) -> None:
+        assert any(
+            "before the journal said so" in each for each in tagged.broken(unannounced=("CreateTags of i-1",))
+        )
 
     @pytest.mark.parametrize("outcome", ["unchanged", "failed", "skipped", "drifted"])
     def test_another_outcome(self, tagged: Kept, outcome: str) -> None:
