@@ -117,6 +117,15 @@ class Schedule:
             dead_times=rng.choice((1, 3, 1000)) if Fault.DEAD_ID in kinds else 0,
         )
 
+    @property
+    def kinds(self) -> set[Fault]:
+        """The kinds of fault that there are in it."""
+        rules = {
+            Fault.THROTTLED: self.bucket, Fault.EXPIRED: self.expiring, Fault.LATE: self.lag,
+            Fault.REGION_DOWN: self.down, Fault.ROLE_REFUSED: self.refused, Fault.DEAD_ID: self.dead,
+        }  # fmt: skip
+        return {*self.answers, *self.page_faults, *(fault for fault, rule in rules.items() if rule)}
+
     def concerns(self, account: str) -> bool:
         """Whether faults of this schedule that are not named for a place of their own are in ``account``."""
         return self.accounts is None or account in self.accounts

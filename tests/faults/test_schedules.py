@@ -9,14 +9,32 @@ from typing import Any
 import pytest
 
 from cado_ops.model import SSM_TAG
-from tests.faults.bench import Bench
-from tests.faults.scenarios import HOME, PROD, SCENARIOS
+from tests.faults.bench import Bench, schedule_of
+from tests.faults.scenarios import CHECK, HOME, PROD, SCENARIOS
 from tests.faults.schedule import Fault, Schedule
 from tests.faults.trial import run_trial
 from tests.faults.truth import Truth
 
-# Two seeds for each command, all different.
-TRIALS = [(command, 2 * number + each) for number, command in enumerate(SCENARIOS) for each in range(2)]
+# Chosen so that between them they meet every kind of fault several times.
+SEEDS = {
+    "tag-instances": (10, 19, 20, 29),
+    "untag-instances": (19, 26, 30, 37),
+    "kms grant": (10, 24, 33, 34),
+    "kms retire": (19, 27, 33, 37),
+    "apply": (9, 19, 24, 26),
+    "runs undo": (5, 10, 35, 42),
+    "runs resume": (0, 33, 37, 45),
+    CHECK: (19, 24, 26, 42),
+}
+TRIALS = [(command, seed) for command, seeds in SEEDS.items() for seed in seeds]
+
+
+def test_every_command_and_every_kind_of_fault_is_tried() -> None:
+    assert SEEDS.keys() == SCENARIOS.keys()
+    schedules = [schedule_of(seed) for _, seed in TRIALS]
+    tried = Counter(fault for each in schedules for fault in each.kinds)
+    assert {fault: tried[fault] for fault in Fault if tried[fault] < 3} == {}
+    assert {each.unreachable for each in schedules if each.down} == {False, True}
 
 
 @pytest.mark.parametrize(("command", "seed"), TRIALS)
