@@ -218,11 +218,12 @@ def _stands(change: TagChange, live: Mapping[str, str]) -> Outcome:
     if any(key.startswith(CLAIM_PREFIX) for key in live):
         # As long as there is a claim, the SSM tag matters, whether this change touched it or not.
         keys |= {SSM_TAG}
-    if all(live.get(key) == change.after[key] for key in keys):
+    missing = {key for key in keys if live.get(key) != change.after[key]}
+    if not missing:
         return Outcome.CHANGED
-    if all(live.get(key) in (change.before[key], change.after[key]) for key in keys):
-        return Outcome.UNKNOWN
-    return Outcome.DRIFTED
+    # What stood when it was read, and does no longer, is not late: somebody took it back.
+    late = not missing & change.standing and all(live.get(key) == change.before[key] for key in missing)
+    return Outcome.UNKNOWN if late else Outcome.DRIFTED
 
 
 def _unsettled(change: TagChange, seen: Outcome) -> TagChange:

@@ -710,6 +710,14 @@ class TestAHalfMadeChange:
         there.apply([resumed])
         assert [fields["tags"] for step, fields in there.log if step == "intent"] == [{**SSM, CLAIM: "-"}]
 
+    def test_what_somebody_takes_back_meanwhile_is_not_told_as_late(self) -> None:
+        there, resumed = self.half_made()
+        there.faults["DeleteTags"] = [lambda where, call, ids: where.tags_of["i-0"].pop(SSM_TAG)]
+        ended = there.apply([resumed])["i-0"]
+        assert ended.outcome is Outcome.DRIFTED
+        assert ended.warnings == ("somebody changed the tag at the same time",)
+        assert there.tags_of == {"i-0": {}}
+
     def test_refused_once_more_it_is_still_half_made(self) -> None:
         there, resumed = self.half_made()
         there.faults["DeleteTags"] = [DENIED]
