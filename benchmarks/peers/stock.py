@@ -1,0 +1,17 @@
+"""cado-ops without its short ways: botocore's models, parsers, contexts of TLS and User-Agents, and Python's threshold
+of garbage collection."""
+
+import sys
+
+import cado_ops.aws.connection
+import cado_ops.aws.session
+from cado_ops.aws.tls import Trust
+from cado_ops.cli.app import main
+
+cado_ops.aws.session.use_cut_models = lambda core: None
+cado_ops.aws.session.use_short_parsers = lambda core: None
+cado_ops.aws.connection._name_once = lambda client: None
+Trust.share = lambda self, client: False
+
+if __name__ == "__main__":
+    sys.exit(main())
