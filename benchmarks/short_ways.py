@@ -58,20 +58,6 @@ def parsing(
     return parse
 
 
-def model(name: str, kind: str | None, *, cut: bool) -> Step:
-    # Each loader has a memory of its own, and is asked once.
-    sessions = [botocore.session.Session() for _ in range(ROUNDS)]
-    for each in sessions if cut else ():
-        use_cut_models(each)
-    loaders = iter([each.get_component("data_loader") for each in sessions])
-
-    def load() -> object:
-        loader = next(loaders)
-        return loader.load_service_model(name, kind) if kind else loader.load_data(name)
-
-    return load
-
-
 def trusted(bundle: str) -> Step:
     return lambda: create_urllib3_context().load_verify_locations(cafile=bundle)
 
@@ -89,16 +75,22 @@ def alone(*lines: str) -> Step:
     return run
 
 
-def client(service: str, *, cut: bool) -> Step:
+def of_session(step: str, *, cut: bool) -> Step:
+    """A step that is made with a session that is there already."""
     return alone(
         "import botocore.session",
         "from cado_ops.aws.service_models import use_cut_models",
         "session = botocore.session.Session()",
         *(("use_cut_models(session)",) if cut else ()),
         "session.set_credentials('a', 'b')",
+        "loader = session.get_component('data_loader')",
         "began = time.process_time()",
-        f"session.create_client('{service}', region_name='eu-west-1')",
+        step,
     )
+
+
+def client(service: str, *, cut: bool) -> Step:
+    return of_session(f"session.create_client('{service}', region_name='eu-west-1')", cut=cut)
 
 
 def timed(step: Step) -> float:
@@ -128,10 +120,13 @@ def main() -> None:
                 parsing(FieldsJsonParser(), grants, listed, GRANT_FIELDS),
             ),
             "load EC2's service model": (
-                model("ec2", "service-2", cut=False),
-                model("ec2", "service-2", cut=True),
+                of_session("loader.load_service_model('ec2', 'service-2')", cut=False),
+                of_session("loader.load_service_model('ec2', 'service-2')", cut=True),
             ),
-            "load the list of endpoints": (model("endpoints", None, cut=False), model("endpoints", None, cut=True)),
+            "load the list of endpoints": (
+                of_session("loader.load_data('endpoints')", cut=False),
+                of_session("loader.load_data('endpoints')", cut=True),
+            ),
             "make the first client of STS": (client("sts", cut=False), client("sts", cut=True)),
             "make the first client of EC2": (client("ec2", cut=False), client("ec2", cut=True)),
             "trust the CA bundle: each connection, the first alone": (trusted(bundle), trusted(bundle)),

@@ -1,5 +1,4 @@
-"""cado-ops without its short ways: botocore's models, parsers, contexts of TLS and User-Agents, and Python's threshold
-of garbage collection."""
+"""cado-ops without its short ways: all that botocore does its own way, and Python's threshold of garbage collection."""
 
 import sys
 
