@@ -23,7 +23,6 @@ from cado_ops.aws.ec2 import INSTANCE_CUT, INSTANCE_FIELDS
 from cado_ops.aws.fields import Cut, Fields, only
 from cado_ops.aws.kms import GRANT_FIELDS
 from cado_ops.aws.parsers import FieldsJsonParser, FieldsParser
-from cado_ops.aws.service_models import use_cut_models
 
 ROUNDS = 9
 ACCOUNT, REGION = Fleet(1, 1).account_ids[0], Fleet(1, 1).region_names[0]

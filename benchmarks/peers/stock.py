@@ -1,4 +1,4 @@
-"""cado-ops without its short ways: all that botocore does its own way, and Python's threshold of garbage collection."""
+"""cado-ops without its short ways: botocore does all its own way, and garbage is collected as Python does it."""
 
 import sys
 
