@@ -1,4 +1,5 @@
-"""cado-ops without its short ways: botocore does all its own way, and garbage is collected as Python does it."""
+"""cado-ops without its short ways, but for the body of a request, which has no other: the rest as botocore and
+Python do it by themselves."""
 
 import sys
 

@@ -138,10 +138,11 @@ class Ec2:
             read = list(islice(pages, len(asked)))
             if next(pages, None) is None:
                 wanted = {*instance_ids}
-                return _by_instance(tag for page in read for tag in page if tag["ResourceId"] in wanted)
+                return _by_instance(tag for page in read for tag in page if tag[0] in wanted)
         return _by_instance(tag for some in asked for page in self._our_tags(cell, some) for tag in page)
 
-    def _our_tags(self, cell: Cell, asked: Filter) -> Iterator[list[dict[str, str]]]:
+    def _our_tags(self, cell: Cell, asked: Filter) -> Iterator[list[tuple[str, str, str]]]:
+        """Pages of them: instance, key, value."""
         parameters = {
             "MaxResults": PAGE,
             "Filters": [
@@ -149,7 +150,10 @@ class Ec2:
                 {"Name": "key", "Values": list(_OUR_KEYS)},
             ],
         }
-        return with_fields(TAG_FIELDS, self._pages(cell, "DescribeTags", parameters, "Tags"))
+        for page in with_fields(TAG_FIELDS, self._pages(cell, "DescribeTags", parameters, "Tags")):
+            with understanding("DescribeTags"):
+                told = [(tag["ResourceId"], tag["Key"], tag["Value"]) for tag in page]
+            yield told
 
     def create_tags(
         self, cell: Cell, instance_ids: Sequence[str], tags: Mapping[str, str], *, dry_run: bool = False
@@ -202,11 +206,10 @@ def ids_named_missing(error: AwsError) -> list[str]:
     return _ID.findall(named.group(1) if named else error.message)
 
 
-def _by_instance(tags: Iterable[Mapping[str, str]]) -> dict[str, dict[str, str]]:
+def _by_instance(tags: Iterable[tuple[str, str, str]]) -> dict[str, dict[str, str]]:
     found: dict[str, dict[str, str]] = {}
-    with understanding("DescribeTags"):
-        for tag in tags:
-            found.setdefault(tag["ResourceId"], {})[tag["Key"]] = tag["Value"]
+    for instance_id, key, value in tags:
+        found.setdefault(instance_id, {})[key] = value
     return found
 
 

@@ -105,6 +105,10 @@ class TagChange:
         """The same change, with what became of it."""
         return replace(self, outcome=outcome, error=error, warnings=self.warnings + warnings)
 
+    def not_sent(self) -> TagChange:
+        """The same change, left as it is by a stop: what a run had begun before may have been made all the same."""
+        return self.ended(Outcome.UNKNOWN) if self.begun else self
+
     def compare(self, live: Mapping[str, str], *, begun: bool = False) -> Outcome:
         """How the tags stand now: as wanted (UNCHANGED), as planned on (PLANNED), or neither (DRIFTED).
 

@@ -66,6 +66,10 @@ class GrantChange:
         """The same change, with what became of it."""
         return replace(self, outcome=outcome, error=error, warnings=self.warnings + warnings)
 
+    def not_sent(self) -> GrantChange:
+        """The same change, left as it is by a stop: what a run had begun before may have been made all the same."""
+        return self.ended(Outcome.UNKNOWN) if self.begun else self
+
     def of_grant(self, grant: Grant) -> GrantChange:
         """The same change, with what AWS says of the grant that it made or found."""
         return replace(

@@ -101,9 +101,9 @@ def plan_resume(planned: TagChange, live: Instance | None, *, begun: bool) -> Ta
     """
     change = replace(planned, outcome=Outcome.PLANNED, error=None, begun=begun)
     if live is None:
-        return _left(change, Outcome.DRIFTED, "the instance is gone since the plan was made")
+        return change.ended(Outcome.DRIFTED, warnings=("the instance is gone since the plan was made",))
     if live.state in ENDED_STATES:
-        return _left(change, Outcome.DRIFTED, f"the instance is {live.state} since the plan was made")
+        return change.ended(Outcome.DRIFTED, warnings=(f"the instance is {live.state} since the plan was made",))
     outcome = change.compare(live.tags, begun=begun)
     if outcome is Outcome.DRIFTED:
         return change.ended(outcome, warnings=("its tags were changed since the plan was made: left alone",))

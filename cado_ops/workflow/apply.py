@@ -67,7 +67,7 @@ class TagApplier:
                 changes_now = [by_id[each] for each in todo]
                 ended |= self._send(cell, call, tags, changes_now, halfway=halfway, unfinished=unfinished)
         ended |= self._look_again(cell, ended)
-        return [ended.get(change.instance_id, change) for change in changes]
+        return [ended.get(change.instance_id) or change.not_sent() for change in changes]
 
     def _send(
         self,
@@ -92,14 +92,15 @@ class TagApplier:
             if change.instance_id in sent.accepted:
                 ended[change.instance_id] = change.ended(Outcome.CHANGED)
             elif error is not None:
-                # Without an answer nobody knows whether the request took effect: `_verify` looks.
+                # Without an answer nobody knows whether the request took effect: `_look_again` looks.
                 open_ = error.may_have_taken_effect and change.instance_id not in absent
-                # Nor did nothing happen where the first of two calls was made: now, or by an earlier run.
-                open_ = open_ or change.instance_id in halfway or _is_half_made(change)
+                # Nor does a refusal tell that nothing happened where the first of two calls was made, or a run
+                # before had begun.
+                open_ = open_ or change.instance_id in halfway or change.begun
                 ended[change.instance_id] = change.ended(
                     Outcome.UNKNOWN if open_ else Outcome.FAILED, ErrorInfo.of(error)
                 )
-        not_sent = {each: by for by in changes if (each := by.instance_id) in sent.not_sent}
+        not_sent = {each: by.not_sent() for by in changes if (each := by.instance_id) in sent.not_sent}
         # With a second call to come, a change is not made yet: cut off here, it is to be looked at again.
         halves = {each: by.ended(Outcome.UNKNOWN) for each, by in ended.items() if each in unfinished}
         halves = {each: by for each, by in halves.items() if ended[each].outcome is Outcome.CHANGED}
@@ -205,11 +206,6 @@ class TagApplier:
                 "request_id": accepted.get(each) or (error.request_id if error else None),
             }
         self.journal.write("outcome", account=cell.account, region=cell.region, results=results)
-
-
-def _is_half_made(change: TagChange) -> bool:
-    """Whether a run before this one changed a part of it already, as far as was seen."""
-    return any(change.before[key] != change.after[key] for key in change.standing)
 
 
 def _stands(change: TagChange, live: Mapping[str, str]) -> Outcome:

@@ -20,7 +20,7 @@ from cado_ops.plan.grant_again import AGAIN
 from cado_ops.plan.grant_change import ENDING, GrantChange, on_grant
 from cado_ops.plan.granting import due_of, duplicates
 from cado_ops.workflow.apply import FRESH_SECONDS, SETTLE_WAITS
-from cado_ops.workflow.grant_calls import about, call, read_again, with_revocation
+from cado_ops.workflow.grant_calls import grants_there, read_again, send, with_revocation
 
 # KMS takes a role as grantee some seconds after IAM has made it.
 EARLY_WAITS = SETTLE_WAITS[:4]
@@ -76,7 +76,7 @@ class GrantApplier:
                 self._apply(cell, change, read_at, ended)
         ended |= self._look_again(cell, {e: by for e, by in ended.items() if e not in open_}, to_be_ended)
         found = self._met.pop(cell, [])
-        return [*(ended.get(change.id, change) for change in changes), *found]
+        return [*(ended.get(change.id) or change.not_sent() for change in changes), *found]
 
     def _apply(self, cell: Cell, change: GrantChange, read_at: float, ended: dict[str, GrantChange]) -> None:
         if self.stopped():
@@ -119,7 +119,7 @@ class GrantApplier:
         lost = False
         for wait in (*EARLY_WAITS, None):
             try:
-                grant_id, token, request_id = call(self.kms, cell, change)
+                grant_id, token, request_id = send(self.kms, cell, change)
             except AwsError as error:
                 early = change.action is Action.CREATE and error.code == "InvalidArnException"
                 lost = lost or error.answer_lost
@@ -144,12 +144,13 @@ class GrantApplier:
         info = with_revocation(self.kms, cell, change, error, self.revoke_command)
         if change.action is Action.CREATE and error.code == "InvalidArnException":
             info = replace(info, hint=_who_is_missing(change))
-        return change.ended(Outcome.FAILED, info)
+        # Nor does a refusal tell what came of the request of a run before.
+        return change.ended(Outcome.UNKNOWN if change.begun else Outcome.FAILED, info)
 
     def _not_found(self, cell: Cell, change: GrantChange, error: AwsError) -> GrantChange:
         """KMS knows no such grant. Of one that it lists all the same, that is no answer."""
         try:
-            listed = about(self.kms, cell, change)
+            listed = grants_there(self.kms, cell, change)
         except AwsError:
             listed = []
         if listed:
@@ -173,7 +174,7 @@ class GrantApplier:
         for wait in (*SETTLE_WAITS, None):
             for each, change in list(waiting.items()):
                 try:
-                    live = about(self.kms, cell, change)
+                    live = grants_there(self.kms, cell, change)
                 except AwsError as error:
                     corrected[each] = change.ended(change.outcome, change.error, (f"not verified: {error.code}",))
                     del waiting[each]

@@ -1,6 +1,6 @@
 """How changes of grants become calls: one for each, what is still to be done, what would be allowed.
 
-Nothing here changes anything but `call`, which `workflow.apply_grants` makes.
+Nothing here changes anything but `send`, which `workflow.apply_grants` makes.
 """
 
 from __future__ import annotations
@@ -33,10 +33,13 @@ def dry_run_grants(
     def verdict(change: GrantChange) -> GrantChange:
         if stale and change.outcome is Outcome.PLANNED:
             change = read_again(kms, cell, change)
-            if change.outcome is not Outcome.PLANNED:
-                return change
+        if change.outcome is Outcome.UNKNOWN:
+            # Made by a run before, as it seems, and only to be looked at; or not to be read.
+            return change.ended(Outcome.FAILED if change.error else Outcome.ALLOWED, change.error)
+        if change.outcome is not Outcome.PLANNED:
+            return change
         try:
-            call(kms, cell, change, dry_run=True)
+            send(kms, cell, change, dry_run=True)
         except AwsError as error:
             if change.action in ENDING and is_gone(error):
                 return change.ended(Outcome.UNCHANGED, warnings=("the grant is gone already",))
@@ -48,7 +51,8 @@ def dry_run_grants(
     return [verdict(change) for change in changes]
 
 
-def about(kms: Kms, cell: Cell, change: GrantChange) -> list[Grant]:
+def grants_there(kms: Kms, cell: Cell, change: GrantChange) -> list[Grant]:
+    """The grants that KMS lists of what a change is about."""
     look = grant_of if change.action in ENDING else grants_of
     return look(kms, cell, change)
 
@@ -56,7 +60,7 @@ def about(kms: Kms, cell: Cell, change: GrantChange) -> list[Grant]:
 def read_again(kms: Kms, cell: Cell, change: GrantChange) -> GrantChange:
     """The plan is older than it should be: what is still to be done of the change."""
     try:
-        live = about(kms, cell, change)
+        live = grants_there(kms, cell, change)
     except AwsError as error:
         return change.ended(Outcome.UNKNOWN if change.begun else Outcome.FAILED, ErrorInfo.of(error))
     return resume_grant(change, live, begun=change.begun)
@@ -76,7 +80,7 @@ def with_revocation(
     return replace(info, hint=f"You may not retire it, but revoke it: {revoke_command(change)}")
 
 
-def call(
+def send(
     kms: Kms, cell: Cell, change: GrantChange, *, dry_run: bool = False
 ) -> tuple[str | None, str | None, str | None]:
     """The change's one call: grant id, token, request id."""

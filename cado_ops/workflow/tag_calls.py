@@ -24,25 +24,27 @@ def dry_run_tags(ec2: Ec2, cell: Cell, changes: Sequence[TagChange], *, stale: b
 
     A ``stale`` plan is read again first, as it would be before it is applied.
     """
-    planned = {change.instance_id: change for change in changes if change.outcome is not Outcome.UNKNOWN}
-    again = read_again(ec2, cell, planned) if stale else {}
-    ended = {each: change for each, change in again.items() if change.outcome is not Outcome.PLANNED}
+    by_id = {change.instance_id: change for change in changes}
+    if stale:
+        by_id |= read_again(ec2, cell, {e: by for e, by in by_id.items() if by.outcome is Outcome.PLANNED})
     refused: dict[str, AwsError] = {}
-    asked_about = (again.get(change.instance_id, change) for change in changes if change.instance_id not in ended)
-    for call, tags, ids in calls_of(asked_about):
+    for call, tags, ids in calls_of(change for change in by_id.values() if change.outcome is Outcome.PLANNED):
         asked = [each for each in ids if each not in refused]
         refused |= send_shrinking(asked, sender(ec2, cell, call, tags, dry_run=True), ids_named_missing).refused
 
     def verdict(change: TagChange) -> TagChange:
-        if change.instance_id in ended:
-            return ended[change.instance_id]
+        if change.outcome is Outcome.UNKNOWN:
+            # Made by a run before, as it seems, and only to be looked at; or not to be read.
+            return change.ended(Outcome.FAILED if change.error else Outcome.ALLOWED, change.error)
+        if change.outcome is not Outcome.PLANNED:
+            return change
         error = refused.get(change.instance_id)
         if error is None:
             return change.ended(Outcome.ALLOWED)
         denied = error.kind in (Kind.DENIED, Kind.ORG_DENIED)
         return change.ended(Outcome.DENIED if denied else Outcome.FAILED, ErrorInfo.of(error))
 
-    return [verdict(change) for change in changes]
+    return [verdict(by_id[change.instance_id]) for change in changes]
 
 
 def read_again(ec2: Ec2, cell: Cell, by_id: Mapping[str, TagChange]) -> dict[str, TagChange]:
@@ -56,6 +58,7 @@ def read_again(ec2: Ec2, cell: Cell, by_id: Mapping[str, TagChange]) -> dict[str
 
 
 def instances_of(ec2: Ec2, cell: Cell, ids: Sequence[str]) -> list[Instance]:
+    """Those of the instances that are there."""
     found: list[Instance] = []
     for start in range(0, len(ids), FILTER_VALUES):
         found += ec2.instances(cell, [Filter("instance-id", tuple(ids[start : start + FILTER_VALUES]))])
@@ -83,5 +86,6 @@ def grouped(
 def sender(
     ec2: Ec2, cell: Cell, call: Call, tags: Mapping[str, str], *, dry_run: bool = False
 ) -> Callable[[list[str]], str | None]:
+    """Makes the call for some instances; gives its request id."""
     write = ec2.create_tags if call == "CreateTags" else ec2.delete_tags
     return lambda ids: write(cell, ids, tags, dry_run=dry_run)

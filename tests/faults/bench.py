@@ -30,7 +30,7 @@ from cado_ops.sandbox import kms as sandbox_kms
 from cado_ops.sandbox.environment import OPERATOR_ACCESS_KEY
 from tests.faults.proxy import Proxy, Seen
 from tests.faults.scenarios import EU, HOME, PROD, SCENARIOS, US, VARIANTS
-from tests.faults.schedule import Fault, Schedule
+from tests.faults.schedule import Asked, Fault, Schedule
 from tests.faults.truth import Held, Truth, held
 from tests.sdk import one_loader
 
@@ -162,8 +162,11 @@ class Bench:
         self.proxy.after_write = lambda: bare.update(at_first - held())
         unannounced: list[str] = []
 
-        def announced(action: str, subjects: tuple[str, ...]) -> None:
-            unannounced.extend(f"{action} of {each}" for each in self._without_an_intent(action, subjects))
+        written = {path: path.stat().st_size for path in self.runs.glob("*.jsonl")}
+
+        def announced(asked: Asked, subjects: tuple[str, ...]) -> None:
+            lacking = self._without_an_intent(written, asked, subjects)
+            unannounced.extend(f"{asked.action} of {each}" for each in lacking)
 
         self.proxy.before_write = announced
         slow = {Fault.SLOW_BEFORE, Fault.SLOW_AFTER} & set(self.proxy.schedule.answers)
@@ -197,16 +200,18 @@ class Bench:
             tuple(unannounced),
         )
 
-    def _without_an_intent(self, action: str, subjects: tuple[str, ...]) -> list[str]:
-        """Those of the subjects that no journal has an intent of by now, for this action."""
+    def _without_an_intent(self, written: Mapping[Path, int], asked: Asked, subjects: tuple[str, ...]) -> list[str]:
+        """Those of the subjects that no journal has an intent of, beyond what was ``written`` when it began."""
         found: set[Any] = set()
         for path in self.runs.glob("*.jsonl"):
             # The last line may be at work.
-            lines = path.read_bytes().split(b"\n")[:-1]
+            lines = path.read_bytes()[written.get(path, 0) :].split(b"\n")[:-1]
             for record in (json.loads(line) for line in lines if b'"intent"' in line):
-                if (record["record"], record.get("call")) == ("intent", action):
-                    found |= {*record["ids"], *(record.get(name) for name in ("key_arn", "grant_id", "name"))}
-        return [each for each in subjects if each not in found]
+                place = (asked.account, asked.region, asked.action)
+                if (record.get("account"), record.get("region"), record.get("call")) == place:
+                    found |= {*record["ids"], *(record.get(name) for name in ("grant_id", "name"))}
+        # Of a grant the first subject is its key, which is in the intents of others too.
+        return [each for each in subjects[1 if asked.action.endswith("Grant") else 0 :] if each not in found]
 
     def _sleep(self, seconds: float) -> None:
         self.waits[getattr(_working_for, "account", "")] += seconds

@@ -167,8 +167,21 @@ def finds_what_is(ran: Ran, after: Truth) -> Iterator[str]:
                 yield f"{name}: there is no such grant"
 
 
-def knows_what_can_be_known(ran: Ran, told: Items, after: Truth, sent: Iterable[Seen] = ()) -> Iterator[str]:
-    """Unknown is only what got no true answer, or was not to be seen. ``sent``: by the run, before ``ran``."""
+def open_in(paths: Iterable[Path]) -> frozenset[Any]:
+    """What these journals leave open."""
+    return frozenset(
+        _about(item) for path in paths for item in items_of(read_run(path)) if item["outcome"] == "unknown"
+    )
+
+
+def knows_what_can_be_known(
+    ran: Ran, told: Items, after: Truth, sent: Iterable[Seen] = (), open_: frozenset[Any] = frozenset()
+) -> Iterator[str]:
+    """Unknown is only what got no true answer, or was not to be seen.
+
+    ``sent``: by the run, before ``ran``, which left ``open_`` in its journal: what was begun there may have been
+    sent, for all that anybody can know.
+    """
     writes = [*sent, *ran.writes]
     for item in told:
         if item["outcome"] != "unknown" or _blind(ran, item):
@@ -176,7 +189,7 @@ def knows_what_can_be_known(ran: Ran, told: Items, after: Truth, sent: Iterable[
         name = f"{item['account']}/{item['region']} {_about(item)} is told as unknown, "
         if _is_done(item, after):
             yield name + "and was done, and to be seen"
-        elif all(write.told for write in writes if _about(item) in write.subjects):
+        elif _about(item) not in open_ and all(write.told for write in writes if _about(item) in write.subjects):
             yield name + "and AWS answered truly"
 
 
@@ -266,21 +279,33 @@ def _outcomes(items: Items) -> dict[tuple[Any, ...], str]:
     }
 
 
-def leaves_nothing_out(ran: Ran, calm: Ran) -> Iterator[str]:
-    """Whatever is there on a calm day is told of, or is of a place that is told to be unread."""
+def leaves_nothing_out(ran: Ran, calm: Ran, *, grants: bool = True) -> Iterator[str]:
+    """Whatever is there on a calm day is told of, or is of a place that is told to be unread.
+
+    ``grants``: those too; else keys alone, for grants that are seen late are nothing to tell of.
+    """
     if ran.envelope is None or calm.envelope is None:
         return
-    told = {_place(item) for item in ran.envelope["items"]}
-    unread = {(each["account"], each["region"]) for each in ran.envelope["failures"] if each["stage"] != "confirm"}
+    told, failures = (
+        ran.envelope["items"],
+        [each for each in ran.envelope["failures"] if each["stage"] != "confirm"],
+    )
+    # What failed may be all that is told of its instance or key: its grants are not known then.
+    known = {_what(item, grants) for item in told}
+    known |= {(*_what(item, grants=False), ...) for item in told if item["outcome"] in BAD}
+    unread = {(each["account"], each["region"], each["id"]) for each in failures}
     # Where the accounts cannot be asked for, nobody knows what there is.
-    unread |= {(None, None) for each in ran.envelope["failures"] if each["stage"] == "organizations"}
-    for account, region, which in sorted({_place(item) for item in calm.envelope["items"]} - told, key=str):
-        if not {(account, region), (account, None), (None, None)} & unread:
-            yield f"left out without a word: {account}/{region} {which}"
+    unread |= {(None, None, None) for each in failures if each["stage"] == "organizations"}
+    for item in calm.envelope["items"]:
+        account, region, thing = _what(item, grants=False)
+        excuses = {(account, region, None), (account, region, thing), (account, None, None), (None, None, None)}
+        if not {_what(item, grants), (account, region, thing, ...)} & known and not excuses & unread:
+            yield f"left out without a word: {_what(item, grants)}"
 
 
-def _place(item: Mapping[str, Any]) -> tuple[Any, ...]:
-    return item["account"], item["region"], item.get("instance_id") or item.get("key_arn")
+def _what(item: Mapping[str, Any], grants: bool) -> tuple[Any, ...]:
+    place = item["account"], item["region"], item.get("instance_id") or item.get("key_arn")
+    return (*place, item["action"], _about(item)) if grants and "key_arn" in item else place
 
 
 def does_all_that_was_planned(path: Path, now: Truth) -> Iterator[str]:

@@ -80,7 +80,7 @@ class Proxy:
         self._lock = threading.RLock()
         # Called whenever AWS may have changed something, and before, with what the change is about.
         self.after_write: Callable[[], None] = lambda: None
-        self.before_write: Callable[[str, tuple[str, ...]], None] = lambda action, subjects: None
+        self.before_write: Callable[[Asked, tuple[str, ...]], None] = lambda asked, subjects: None
         # What each thread answers.
         self._mine = threading.local()
         self.load(Schedule())
@@ -251,7 +251,7 @@ class Proxy:
         with self._lock:
             held = self._held[asked.account, asked.region, request.service]
         if request.action in WRITES and not _is_dry(request):
-            self.before_write(request.action, _subjects(request))
+            self.before_write(asked, _subjects(request))
             return self._write(request, asked, held)
         if request.action in READS.get(request.service, ()):
             with self._lock:

@@ -18,6 +18,7 @@ from tests.faults.bench import Bench, Ran
 from tests.faults.ledger import Ledger, deeds_of
 from tests.faults.proxy import Seen
 from tests.faults.scenarios import CHECK, EU, HOME, PROD
+from tests.faults.schedule import Asked
 from tests.faults.truth import Truth
 
 
@@ -77,8 +78,15 @@ def test_an_intent_is_looked_for_in_the_journals(place: Bench) -> None:
     ran = place.run(*place.prepare("tag-instances", 2).argv)
     assert ran.unannounced == ()
     subject = ran.writes[0].subjects[0]
-    assert place._without_an_intent("CreateTags", (subject, "i-other")) == ["i-other"]
-    assert place._without_an_intent("DeleteTags", (subject,)) == [subject]
+    write = ran.writes[0]
+    asked = Asked(write.account, write.region, "CreateTags", "", 0)
+    assert place._without_an_intent({}, asked, (subject, "i-other")) == ["i-other"]
+    assert place._without_an_intent({}, replace(asked, action="DeleteTags"), (subject,)) == [subject]
+    assert place._without_an_intent({}, replace(asked, region="us-west-2"), (subject,)) == [subject]
+    written = {path: path.stat().st_size for path in place.journals()}
+    assert place._without_an_intent(written, asked, (subject,)) == [subject], (
+        "what was intended before does not count"
+    )
 
 
 class TestThePromisesCanBeBroken:
@@ -118,12 +126,13 @@ class TestThePromisesCanBeBroken:
             (("confirm", None, None), False),
             (("observe", PROD, "us-west-2"), False),
             (("observe", HOME, None), False),
+            (("observe", PROD, EU, "another"), False),
             (("observe", PROD, EU), True),
             (("observe", PROD, None), True),
             (("organizations", HOME, None), True),
         ],
     )
-    def test_one_that_is_left_out(self, tagged: Kept, failure: tuple[str, str, str] | None, told: bool) -> None:
+    def test_one_that_is_left_out(self, tagged: Kept, failure: tuple[Any, ...] | None, told: bool) -> None:
         """Without a word, or with one that is of another place."""
         calm = deepcopy(tagged.ran)
         assert list(promises.leaves_nothing_out(tagged.ran, calm)) == []
@@ -131,10 +140,20 @@ class TestThePromisesCanBeBroken:
         tagged.items.remove(gone)
         assert tagged.ran.envelope is not None
         if failure is not None:
-            stage, account, region = failure
-            tagged.ran.envelope["failures"].append({"stage": stage, "account": account, "region": region})
+            names = ("stage", "account", "region", "id")
+            told_failure = dict(zip(names, (*failure, None)[:4], strict=True))
+            tagged.ran.envelope["failures"].append(told_failure)
         left_out = list(promises.leaves_nothing_out(tagged.ran, calm))
         assert any(gone["instance_id"] in line for line in left_out) is not told
+
+    def test_a_grant_that_is_left_out_beside_another_of_its_key(self, granted: Kept) -> None:
+        calm = deepcopy(granted.ran)
+        assert list(promises.leaves_nothing_out(granted.ran, calm)) == []
+        granted.items[:] = [item for item in granted.items if item["action"] != "retire"]
+        assert len(list(promises.leaves_nothing_out(granted.ran, calm))) == 4
+        assert list(promises.leaves_nothing_out(granted.ran, calm, grants=False)) == []
+        granted.items[0]["outcome"] = "failed"
+        assert len(list(promises.leaves_nothing_out(granted.ran, calm))) == 3
 
     def test_a_resume_that_leaves_something_to_be_done(self, granted: Kept) -> None:
         [path] = granted.paths

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from tests.faults import promises
 from tests.faults.bench import Bench, Ran, schedule_of
@@ -52,6 +53,7 @@ def run_trial(bench: Bench, command: str, seed: int, schedule: Schedule | None =
     bench.concurrency, bench.virtual = conduct.concurrency, conduct.virtual
     schedule = schedule or schedule_of(seed)
     before, known = Truth.now(), set(bench.journals())
+    open_ = promises.open_in(known)
     bench.proxy.load(schedule)
     trial.ran = ran = bench.run(*ready.argv, rng=seed)
     trial.code, trial.faults = ran.code, Counter(bench.proxy.faults)
@@ -62,16 +64,15 @@ def run_trial(bench: Bench, command: str, seed: int, schedule: Schedule | None =
     # `check --fix` makes a run of each kind of change, and can name but one as its own.
     paths = new if command == CHECK else _named_by(bench, ran)
     trial.broken += [f"a journal that no report names: {each.name}" for each in new if each not in paths]
-    trial.broken += _broken(ran, paths, before, after, ready.sent)
+    trial.broken += _broken(ran, paths, before, after, ready.sent, open_)
     if command == CHECK:
         trial.broken += promises.finds_what_is(ran, after)
     slow = {Fault.SLOW_BEFORE, Fault.SLOW_AFTER} & set(schedule.answers)
-    # What a plan is read again for depends on how old it is.
-    comparable = command != "apply" and not slow and not bench.virtual and schedule.pages is None
+    comparable = not slow and not bench.virtual and schedule.pages is None
     if command == "tag-instances" and comparable and (ran.envelope or {}).get("items"):
         trial.broken += promises.leaves_others_alone(ran, calm, hurt)
-    if not {Fault.PAGE_MISSING, Fault.LATE} & trial.faults.keys():
-        trial.broken += promises.leaves_nothing_out(ran, calm)
+    if Fault.PAGE_MISSING not in trial.faults:
+        trial.broken += promises.leaves_nothing_out(ran, calm, grants=Fault.LATE not in trial.faults)
     if paths:
         sent = [*ready.sent, *ran.writes]
         _afterwards(bench, trial, paths, ready.start, sent, resumed=conduct.resumed and ran.code != 0)
@@ -104,12 +105,19 @@ def _named_by(bench: Bench, ran: Ran) -> list[Path]:
     return [bench.runs / f"{run_id}.jsonl"] if run_id else []
 
 
-def _broken(ran: Ran, paths: list[Path], before: Truth, after: Truth, sent: Sequence[Seen]) -> Iterator[str]:
+def _broken(
+    ran: Ran,
+    paths: list[Path],
+    before: Truth,
+    after: Truth,
+    sent: Sequence[Seen],
+    open_: frozenset[Any] = frozenset(),
+) -> Iterator[str]:
     """What a command broke of the promises that every one makes."""
     told = promises.told_by(ran, paths)
     yield from promises.says_it_in_order(ran, told)
     yield from promises.says_what_is(told, before, after)
-    yield from promises.knows_what_can_be_known(ran, told, after, sent)
+    yield from promises.knows_what_can_be_known(ran, told, after, sent, open_)
     yield from promises.never_without(ran, told, before, after)
     yield from promises.does_nothing_twice(ran, sent)
     yield from promises.journals_what_it_did(ran, paths)

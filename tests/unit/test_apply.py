@@ -752,6 +752,41 @@ class TestAHalfMadeChange:
         assert outcomes(there.apply([resumed], age=FRESH_SECONDS + 1)) == {"i-0": Outcome.CHANGED}
         assert "DeleteTags" not in there.steps()
 
+    @pytest.mark.parametrize(("made", "outcome"), [(True, Outcome.CHANGED), (False, Outcome.UNKNOWN)])
+    def test_refused_where_an_earlier_run_got_no_answer(self, made: bool, outcome: Outcome) -> None:
+        """The reading that the resume was planned from was behind, perhaps: so it is looked for once more."""
+        there = world(1)
+        resumed = plan_resume(there.plan()[0], there.instance("i-0"), begun=True)
+        there.tags_of["i-0"] = dict(SSM) if made else {}
+        there.faults["CreateTags"] = [DENIED]
+        assert outcomes(there.apply([resumed])) == {"i-0": outcome}
+        assert there.journaled() == {"i-0": str(outcome)}
+
+    @pytest.mark.parametrize("begun", [False, True])
+    def test_a_stop_before_the_call(self, begun: bool) -> None:
+        there = world(1)
+        there.stop = True
+        resumed = plan_resume(there.plan()[0], there.instance("i-0"), begun=begun)
+        assert outcomes(there.apply([resumed])) == {"i-0": Outcome.UNKNOWN if begun else Outcome.PLANNED}
+
+    def test_a_dry_run_calls_nothing_for_what_is_only_looked_at(self) -> None:
+        there, resumed = self.half_made()
+        del there.tags_of["i-0"][CLAIM]
+        whole = plan_resume(resumed, there.instance("i-0"), begun=True)
+        assert whole.outcome is Outcome.UNKNOWN
+        for change, stale in ((whole, False), (whole, True), (resumed, True)):
+            there.log.clear()
+            [told] = dry_run_tags(there, CELL, [change], stale=stale)  # type: ignore[arg-type]
+            assert told.outcome is Outcome.ALLOWED
+            assert "DeleteTags" not in there.steps()
+
+    def test_a_dry_run_of_what_cannot_be_read(self) -> None:
+        there, resumed = self.half_made()
+        there.faults["DescribeInstances"] = [DENIED]
+        [told] = dry_run_tags(there, CELL, [resumed], stale=True)  # type: ignore[arg-type]
+        assert (told.outcome, told.error and told.error.code) == (Outcome.FAILED, DENIED.code)
+        assert there.steps() == ["DescribeInstances"]
+
     def test_a_dry_run_asks_about_what_is_left(self) -> None:
         there, resumed = self.half_made()
         dry_run_tags(there, CELL, [resumed])  # type: ignore[arg-type]

@@ -775,6 +775,38 @@ class TestAStalePlan:
         assert outcomes(run(there).apply([again], age=FRESH_SECONDS + 1)) == [outcome]
         assert there.writes() == []
 
+    @pytest.mark.parametrize(
+        ("begun", "made", "outcome"), [(False, True, "failed"), (True, True, "changed"), (True, False, "unknown")]
+    )
+    def test_refused_where_an_earlier_run_got_no_answer(
+        self, run: Any, begun: bool, made: bool, outcome: str
+    ) -> None:
+        there = World()
+        [planned] = there.plan(LATE)
+        again = resume_grant(planned, (), begun=begun)
+        there.faults["CreateGrant"] = [DENIED]
+        if made:
+            there.put(our_grant(1, due=LATE))
+        assert outcomes(run(there).apply([again])) == [outcome]
+
+    @pytest.mark.parametrize("begun", [False, True])
+    def test_a_stop_before_the_call(self, run: Any, begun: bool) -> None:
+        there = World()
+        [planned] = there.plan(LATE)
+        there.stop = True
+        assert outcomes(run(there).apply([resume_grant(planned, (), begun=begun)])) == [
+            "unknown" if begun else "planned"
+        ]
+
+    @pytest.mark.parametrize("stale", [False, True])
+    def test_a_dry_run_calls_nothing_for_what_is_only_looked_at(self, run: Any, stale: bool) -> None:
+        there = World(our_grant(1, due=LATE))
+        [planned] = World().plan(LATE)
+        again = resume_grant(planned, () if stale else there.there.values(), begun=True)
+        [told] = dry_run_grants(there, CELL, [again], command, stale=stale)  # type: ignore[arg-type]
+        assert told.outcome is Outcome.ALLOWED
+        assert "CreateGrant" not in there.names()
+
     @pytest.mark.parametrize(("begun", "outcome"), [(False, "failed"), (True, "unknown")])
     def test_of_what_was_begun_and_cannot_be_read_nothing_is_known(
         self, run: Any, begun: bool, outcome: str
