@@ -198,12 +198,21 @@ def _json_map(member: _ParseJson) -> _ParseJson:
 
 def _json_structure(shape: Any, fields: Fields) -> _ParseJson:
     members = [(name, key, _json_parser_of(member, inner)) for name, key, member, inner in _members(shape, fields)]
+    # What is taken as it is, which most is, without a call for each: there may be millions.
+    plain = [(name, key) for name, key, parse in members if parse is _as_it_is]
+    others = [member for member in members if member[2] is not _as_it_is]
 
     def parsed(value: Any) -> dict[str, Any]:
         if type(value) is not dict:
             raise UnexpectedError("no structure")
         values = {}
-        for name, key, parse in members:
+        for name, key in plain:
+            found = value.get(key)
+            if found is not None:
+                if type(found) is dict or type(found) is list:
+                    raise UnexpectedError(name)
+                values[name] = found
+        for name, key, parse in others:
             found = value.get(key)
             if found is not None:
                 values[name] = parse(found)

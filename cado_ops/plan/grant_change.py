@@ -203,13 +203,13 @@ def on_key(key: Key, id: str, action: Action, **more: Any) -> GrantChange:
 
 def volumes_bound(constraints: Mapping[str, Any]) -> tuple[str, ...]:
     """The volumes that a grant is bound to: EBS's encryption context ("Amazon EBS encryption", EBS User Guide)."""
-    bound: set[str] = set()
+    bound = []
     for name in ("EncryptionContextSubset", "EncryptionContextEquals"):
         context = constraints.get(name)
-        volume = context.get("aws:ebs:id") if context and isinstance(context, Mapping) else None
-        if isinstance(volume, str) and volume.startswith("vol-"):
-            bound.add(volume)
-    return tuple(sorted(bound))
+        volume = context.get("aws:ebs:id") if isinstance(context, dict) else None
+        if isinstance(volume, str) and volume.startswith("vol-") and volume not in bound:
+            bound.append(volume)
+    return tuple(bound) if len(bound) < 2 else tuple(sorted(bound))
 
 
 def grant_change_from(record: Mapping[str, Any]) -> GrantChange:
