@@ -100,6 +100,10 @@ def main() -> int:
         except KeyboardInterrupt:
             # What was done until then counts.
             pool.shutdown(wait=False, cancel_futures=True)
+        except BaseException:
+            # A mistake of the trials themselves: nothing is gained by the others.
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
     show(total, time.monotonic() - started)
     if given.json:
         given.json.write_text(json.dumps(figures(total), indent=2) + "\n")

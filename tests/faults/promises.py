@@ -292,7 +292,7 @@ def leaves_nothing_out(ran: Ran, calm: Ran, *, grants: bool = True) -> Iterator[
     )
     # What failed may be all that is told of its instance or key: its grants are not known then.
     known = {_what(item, grants) for item in told}
-    known |= {(*_what(item, grants=False), ...) for item in told if item["outcome"] in BAD}
+    known |= {(*_what(item, grants=False), ...) for item in told if item.get("outcome") in BAD}
     unread = {(each["account"], each["region"], each["id"]) for each in failures}
     # Where the accounts cannot be asked for, nobody knows what there is.
     unread |= {(None, None, None) for each in failures if each["stage"] == "organizations"}
