@@ -46,7 +46,7 @@ class Ran:
 
     ``blind``: the places where it could not see all that is so, for a read failed there, or a change showed late.
     ``bare``: the keys and cases that had a grant when it began, and at some moment had none. ``unannounced``: what
-    was changed before its journal said that it would be.
+    was changed before its journal said that it would be. ``skipped``: where AWS left out a page.
     """
 
     argv: tuple[str, ...]
@@ -60,6 +60,7 @@ class Ran:
     blind: frozenset[tuple[str, str]] = frozenset()
     bare: frozenset[Held] = frozenset()
     unannounced: tuple[str, ...] = ()
+    skipped: frozenset[tuple[str, str]] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -198,6 +199,7 @@ class Bench:
             frozenset(proxy.blind),
             frozenset(bare),
             tuple(unannounced),
+            frozenset(proxy.skipped),
         )
 
     def _without_an_intent(self, written: Mapping[Path, int], asked: Asked, subjects: tuple[str, ...]) -> list[str]:

@@ -95,6 +95,8 @@ class Proxy:
             self.hurt: set[tuple[str, str]] = set()
             # What cannot be seen whole; the region is "" where it is all of the account.
             self.blind: set[tuple[str, str]] = set()
+            # Where a page was left out, so that nobody can know what was on it.
+            self.skipped: set[tuple[str, str]] = set()
             self.requests: Counter[tuple[str, str, str]] = Counter()
             self.writes: list[Seen] = []
             # The same, of all commands.
@@ -114,6 +116,7 @@ class Proxy:
             self.requests.clear()
             self.writes.clear()
             self.blind.clear()
+            self.skipped.clear()
 
     def stop_lying(self) -> None:
         """From here on every answer is a good one, and what was held back is seen."""
@@ -327,6 +330,8 @@ class Proxy:
             return answer
         with self._lock:
             self._turned.add(place)
+            if wrong is Fault.PAGE_MISSING:
+                self.skipped.add((asked.account, asked.region))
         size = max(5, self.schedule.pages or 0) if request.service == "ec2" else self.schedule.pages or 1
         start = max(0, int(found[2]) + (size if wrong is Fault.PAGE_MISSING else -size))
         self._note(wrong, asked)

@@ -55,6 +55,13 @@ def test_a_change_of_two_calls_of_which_the_second_is_refused_is_not_told_as_fai
     assert run_trial(place, "runs undo", 1072).broken == []
 
 
+def test_a_grant_on_a_page_that_is_left_out_is_asked_for_again_and_made_once(place: Bench) -> None:
+    """By its name, KMS makes no second one."""
+    trial = run_trial(place, "runs resume", 726)
+    assert trial.faults.keys() == {Fault.PAGE_MISSING}
+    assert trial.broken == []
+
+
 @pytest.mark.parametrize("fault", [Fault.RESET_BEFORE, Fault.RESET_AFTER])
 def test_a_grant_whose_making_stays_open_takes_the_others_place_in_the_end(place: Bench, fault: Fault) -> None:
     """No attempt at CreateGrant is answered: the grant is looked for, and what it was to replace goes then."""
