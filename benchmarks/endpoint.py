@@ -151,6 +151,7 @@ def _instance_xml() -> bytes:
 
 INSTANCE_XML = _instance_xml()
 _TAG_XML = f"<item><key>{TAG}</key><value>True</value></item>".encode()
+_XML = '<?xml version="1.0" encoding="UTF-8"?>\n'
 _EC2 = 'xmlns="http://ec2.amazonaws.com/doc/2016-11-15/"'
 _REQUEST_ID = "0a1b2c3d-4e5f-6071-8a9b-0c1d2e3f4a5b"
 _CREDENTIAL = re.compile(rb"Credential=([A-Z0-9]+)/\d+/([a-z0-9-]+)/")
@@ -273,7 +274,7 @@ class _Answers:
         )
         more = b"<nextToken>%d</nextToken>" % end if end < count else b""
         return (
-            f"<DescribeInstancesResponse {_EC2}><requestId>{_REQUEST_ID}</requestId><reservationSet>".encode()
+            f"{_XML}<DescribeInstancesResponse {_EC2}><requestId>{_REQUEST_ID}</requestId><reservationSet>".encode()
             + items
             + b"</reservationSet>"
             + more
@@ -358,7 +359,8 @@ def _role(account: str) -> str:
 
 
 def _ec2(action: str, inner: str) -> bytes:
-    return f"<{action}Response {_EC2}><requestId>{_REQUEST_ID}</requestId>{inner}</{action}Response>".encode()
+    begins = f"{_XML}<{action}Response {_EC2}>"
+    return f"{begins}<requestId>{_REQUEST_ID}</requestId>{inner}</{action}Response>".encode()
 
 
 def _http(status: int, body: bytes, kind: bytes = b"text/xml") -> bytes:

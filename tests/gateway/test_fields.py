@@ -85,9 +85,12 @@ def answer(rng: random.Random) -> bytes:
     opening = whole.partition("DescribeInstancesResponse")[2]
     namespace = rng.choice(("", ' xmlns="http://ec2.amazonaws.com/doc/2016-11-15/"'))
     identifier = rng.choice(("", "<requestId>r-1</requestId>", "<requestId/>"))
+    declaration = rng.choice(("", '<?xml version="1.0" encoding="UTF-8"?>\n'))
     if opening.startswith("/>"):
-        return f"<DescribeInstancesResponse{namespace}>{identifier}</DescribeInstancesResponse>".encode()
-    return f"<DescribeInstancesResponse{namespace}>{identifier}{opening[1:]}".encode()
+        return (
+            f"{declaration}<DescribeInstancesResponse{namespace}>{identifier}</DescribeInstancesResponse>".encode()
+        )
+    return f"{declaration}<DescribeInstancesResponse{namespace}>{identifier}{opening[1:]}".encode()
 
 
 def kept(parsed: Any, fields: Fields) -> Any:
@@ -193,17 +196,44 @@ def test_what_is_cut_makes_no_difference(inner: str):
     ],
 )
 def test_what_does_not_fit_together_is_left_to_botocore(inner: str):
-    body = with_networks(inner)
-    answer = {"body": body, "headers": {}, "status_code": 200}
+    assert said(FieldsParser(), with_networks(inner)) == said(EC2QueryParser(), with_networks(inner))
 
-    def said(parser: EC2QueryParser) -> Any:
-        try:
-            return kept(parser.parse(answer, INSTANCES), INSTANCE_FIELDS)
-        except ResponseParserError as error:
-            return type(error)
 
-    with only(INSTANCE_FIELDS, INSTANCE_CUT):
-        assert said(FieldsParser()) == said(EC2QueryParser())
+def said(parser: EC2QueryParser, body: bytes) -> Any:
+    try:
+        with only(INSTANCE_FIELDS, INSTANCE_CUT):
+            return kept(parser.parse({"body": body, "headers": {}, "status_code": 200}, INSTANCES), INSTANCE_FIELDS)
+    except ResponseParserError as error:
+        return type(error)
+
+
+@pytest.mark.parametrize(
+    "begins",
+    [
+        '<?xml version="1.0" encoding="UTF-8"?><R>',
+        '\ufeff<?xml version="1.0"?>\n<R xmlns="http://ec2.amazonaws.com/doc/2016-11-15/">',
+        '<!DOCTYPE R [<!ENTITY e "<networkInterfaceSet>">]><R xmlns="urn:x">',
+        '<!-- <R xmlns="urn:x"> --><R>',
+        '<?x <R xmlns="urn:x"> ?><R>',
+        '<R xmlns="">',
+        "<R xmlns='urn:x'>",
+        '<R xmlns = "urn:x">',
+        '<R\nxmlns="urn:x">',
+        '<R a="1" xmlns="urn:x">',
+        '<R xmlns="urn:x" a="1">',
+        '<R xmlns="urn:x" xmlns:y="urn:y">',
+        '<y:R xmlns:y="urn:y">',
+        '<R a=" xmlns="urn:x">',
+        '<R><keyName xmlns="urn:x"/>',
+        '<R><keyName> xmlns="urn:x"</keyName>',
+    ],
+)
+def test_whatever_a_document_begins_with(begins: str):
+    body = with_networks(f"<networkInterfaceSet><item/></networkInterfaceSet>{A_TAG}").decode()
+    whole = body.replace("<DescribeInstancesResponse>", begins)
+    ends = "</y:R>" if begins.startswith("<y:") else "</R>"
+    document = whole.replace("</DescribeInstancesResponse>", ends).encode()
+    assert said(FieldsParser(), document) == said(EC2QueryParser(), document)
 
 
 def test_most_of_an_instance_is_cut():
