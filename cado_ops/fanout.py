@@ -29,14 +29,6 @@ class Done(Generic[J, R]):
     error: Exception | None
 
 
-class _Pause:
-    """A job gives up its place."""
-
-
-class _Back:
-    """A job goes on."""
-
-
 # So many jobs may wait for each that may work: each holds a thread. And so many in any case: an account has some 17
 # to 34 regions, and with few places it alone would fill eight times those.
 _WAITING_TIMES = 8
@@ -55,108 +47,142 @@ def waiting() -> Iterator[None]:
     if fan is None:
         yield
         return
-    fan._leave()
+    fan._pause()
     try:
         yield
     finally:
-        fan._return()
+        fan._resume()
 
 
 class FanOut(Generic[J, R]):
     """Runs ``work(job)`` for every job added, at most ``max_concurrency`` at a time.
 
-    ``jobs`` are begun after those that were added, each made when its turn comes: there may be millions.
+    ``jobs`` are begun after those that were added, each made when its turn is near: there may be millions.
     Jobs that have waited are more than that for a while: then none is begun.
 
-    A thread does one job after another, for as long as results are taken. The threads are daemons: a second Ctrl-C
-    ends the program without waiting for them.
+    A thread goes on with the next job by itself, for the caller is busy with results; but not while as many results
+    as may be at work have not been taken, nor before the caller has seen an error, after which it may want to stop.
+    The threads are daemons: a second Ctrl-C ends the program without waiting for them.
     """
 
     def __init__(self, work: Callable[[J], R], max_concurrency: int, jobs: Iterable[J] = ()) -> None:
         self._work = work
         self._limit = max_concurrency
-        self._waiting: deque[J] = deque()
         self._to_be_made = iter(jobs)
-        self._done: queue.SimpleQueue[Done[J, R] | BaseException | _Pause | _Back] = queue.SimpleQueue()
-        self._in_flight = 0
-        self._paused = 0
-        # Jobs, or None to end, for the threads that have ended their last job.
+        self._done: queue.SimpleQueue[Done[J, R] | BaseException] = queue.SimpleQueue()
+        # Jobs, or None to end, for the threads that have found none.
         self._next: queue.SimpleQueue[tuple[J] | None] = queue.SimpleQueue()
-        self._idle = 0
+        self._lock = threading.Lock()
+        # What follows is changed under the lock alone.
+        self._waiting: deque[J] = deque()
+        self._at_work = self._paused = self._idle = 0
+        self._unseen = self._errors_unseen = 0
+        self._stopped: Callable[[], bool] = lambda: False
 
     def add(self, job: J, *, next: bool = False) -> None:
         """Adds a job, to be the ``next`` or the last; to be called from the thread that takes the results."""
-        if next:
-            self._waiting.appendleft(job)
-        else:
-            self._waiting.append(job)
+        with self._lock:
+            if next:
+                self._waiting.appendleft(job)
+            else:
+                self._waiting.append(job)
 
     def results(self, stopped: Callable[[], bool] = lambda: False) -> Iterator[Done[J, R]]:
         """Results in order of completion, until no job is left; once ``stopped``, only what is in flight ends.
 
-        To be taken once.
+        ``stopped`` is asked from any thread. To be taken once.
         """
+        self._stopped = stopped
         try:
-            yield from self._results(stopped)
+            yield from self._results()
         finally:
-            # Also for those still at work where the caller wants no more: they end after their job.
-            for _ in range(self._idle + self._in_flight + self._paused):
+            with self._lock:
+                # Those still at work, where the caller wants no more, end after their job.
+                self._stopped = lambda: True
+                threads = self._idle + self._at_work + self._paused
+            for _ in range(threads):
                 self._next.put(None)
 
-    def _results(self, stopped: Callable[[], bool]) -> Iterator[Done[J, R]]:
+    def _results(self) -> Iterator[Done[J, R]]:
         while True:
-            while self._has_place() and not stopped() and self._has_job():
-                self._start(self._waiting.popleft())
-            if not self._in_flight and not self._paused:
-                return
+            self._make_jobs()
+            self._begin()
+            with self._lock:
+                if not self._at_work + self._paused + self._unseen:
+                    return
             done = self._done.get()
-            if isinstance(done, _Pause | _Back):
-                step = 1 if isinstance(done, _Back) else -1
-                self._in_flight += step
-                self._paused -= step
-                continue
-            self._in_flight -= 1
-            self._idle += 1
             if isinstance(done, BaseException):
                 raise done
+            with self._lock:
+                self._unseen -= 1
             yield done
+            if done.error is not None:
+                with self._lock:
+                    self._errors_unseen -= 1
 
-    def _has_job(self) -> bool:
-        if not self._waiting:
-            self._waiting.extend(islice(self._to_be_made, 1))
-        return bool(self._waiting)
+    def _make_jobs(self) -> None:
+        # Not under the lock: whoever makes them may take a while.
+        made = list(islice(self._to_be_made, max(0, self._limit - len(self._waiting))))
+        with self._lock:
+            self._waiting.extend(made)
 
-    def _has_place(self) -> bool:
+    def _begin(self) -> None:
+        """Has as many jobs begun as may be."""
+        with self._lock:
+            while (job := self._take()) is not None:
+                if self._idle:
+                    self._idle -= 1
+                    self._next.put(job)
+                else:
+                    threading.Thread(target=self._run_all, args=job, daemon=True).start()
+
+    def _take(self) -> tuple[J] | None:
+        """The next job, now at work; None where none may be begun. Under the lock."""
         in_all = max(self._limit * _WAITING_TIMES, _WAITING_AT_LEAST)
-        return self._in_flight < self._limit and self._in_flight + self._paused < in_all
+        if (
+            not self._waiting
+            or self._at_work >= self._limit
+            or self._at_work + self._paused >= in_all
+            or self._unseen >= self._limit
+            or self._errors_unseen
+            or self._stopped()
+        ):
+            return None
+        self._at_work += 1
+        return (self._waiting.popleft(),)
 
-    def _leave(self) -> None:
-        self._done.put(_Pause())
+    def _pause(self) -> None:
+        with self._lock:
+            self._at_work -= 1
+            self._paused += 1
+        self._begin()
 
-    def _return(self) -> None:
-        self._done.put(_Back())
-
-    def _start(self, job: J) -> None:
-        self._in_flight += 1
-        if self._idle:
-            self._idle -= 1
-            self._next.put((job,))
-        else:
-            threading.Thread(target=self._run_all, args=(job,), daemon=True).start()
+    def _resume(self) -> None:
+        with self._lock:
+            self._at_work += 1
+            self._paused -= 1
 
     def _run_all(self, job: J) -> None:
         _of_thread.fan = self
         next_one: tuple[J] | None = (job,)
         while next_one is not None:
-            self._run(*next_one)
+            done = self._outcome(*next_one)
             # What a job leaves behind must not be held by a thread that waits for another.
             del next_one
-            next_one = self._next.get()
+            with self._lock:
+                self._at_work -= 1
+                self._unseen += 1
+                self._errors_unseen += isinstance(done, BaseException) or done.error is not None
+                next_one = self._take()
+                self._idle += next_one is None
+            self._done.put(done)
+            del done
+            next_one = next_one or self._next.get()
 
-    def _run(self, job: J) -> None:
+    def _outcome(self, job: J) -> Done[J, R] | BaseException:
         try:
-            self._done.put(Done(job, self._work(job), None))
+            return Done(job, self._work(job), None)
         except Exception as error:  # noqa: BLE001  handed to the caller's thread, which decides
-            self._done.put(Done(job, None, error))
+            return Done(job, None, error)
         except BaseException as error:  # noqa: BLE001  ends the caller's loop as well
-            self._done.put(error)
+            return error

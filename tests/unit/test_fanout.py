@@ -40,7 +40,8 @@ def test_jobs_are_made_when_their_turn_comes() -> None:
 
     def jobs() -> Iterator[int]:
         for job in range(50):
-            assert job <= done + 3, "made before there was a place for it"
+            # Three at work, three that were not taken yet, three to go on with.
+            assert job <= done + 9, "made long before there was a place for it"
             made.append(job)
             yield job
 
@@ -128,6 +129,43 @@ def test_after_a_stop_only_what_is_in_flight_ends() -> None:
     finished = sorted(done.job for done in fan.results(stop.is_set))
     helper.join()
     assert finished == [0, 1]
+
+
+def test_a_thread_goes_on_without_the_caller() -> None:
+    """Who takes the results may be slow: the places are not empty meanwhile, nor is more done than can be kept."""
+    begun = [threading.Event() for _ in range(20)]
+    fan: FanOut[int, None] = FanOut(lambda job: begun[job].set(), 2)
+    for job in range(20):
+        fan.add(job)
+    results = fan.results()
+    next(results)
+    # Not taken yet: the results of two jobs. Then there is room for no more.
+    assert begun[2].wait(10)
+    for taken in range(1, 20):
+        assert not any(each.is_set() for each in begun[taken + 4 :])
+        next(results)
+    assert list(results) == []
+
+
+def test_none_is_begun_before_an_error_was_seen() -> None:
+    """What an error means, the caller knows: after a lost journal nothing else may be changed."""
+    begun: list[int] = []
+    seen = threading.Event()
+
+    def work(job: int) -> None:
+        begun.append(job)
+        if job == 0:
+            raise ValueError(job)
+        assert seen.wait(10)
+
+    fan: FanOut[int, None] = FanOut(work, 2)
+    for job in range(30):
+        fan.add(job)
+    for done in fan.results(seen.is_set):
+        if done.error is not None:
+            assert begun == [0, 1]
+            seen.set()
+    assert begun == [0, 1]
 
 
 def test_stopped_from_the_start() -> None:
