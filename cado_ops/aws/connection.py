@@ -17,7 +17,6 @@ from datetime import datetime
 from functools import partial
 from typing import Any
 
-from botocore import xform_name
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, InvalidRegionError
 from botocore.parsers import ResponseParserError
@@ -28,6 +27,7 @@ from cado_ops.aws.endpoints import foreign_endpoint
 from cado_ops.aws.faults import EXPIRED_CODES, translate
 from cado_ops.aws.logs import redact_sdk_logs
 from cado_ops.aws.pace import Pace
+from cado_ops.aws.repeat import Operation, take_part
 from cado_ops.aws.retry import ANSWER_LOST, DEFAULT_ATTEMPTS, Retry
 from cado_ops.aws.session import open_session
 from cado_ops.aws.throttling import Throttling
@@ -131,6 +131,7 @@ class Connection:
         self._endpoint_url = endpoint_url
         self._lock = threading.Lock()
         self._clients: dict[tuple[str, str], Any] = {}
+        self._operations: dict[tuple[str, str, str], Operation] = {}
         self._trust = Trust()
         redact_sdk_logs()
         self._session, base = open_session(profile)
@@ -245,10 +246,10 @@ class Connection:
         account: str | None,
         expects: str | None = None,
     ) -> dict[str, Any]:
-        method = getattr(self._client(service, region), xform_name(action))
+        operation = self._operation(service, region, action)
 
         def attempt() -> dict[str, Any]:
-            answer: dict[str, Any] = method(**parameters)
+            answer = operation(parameters, credentials)
             _insist_on_aws(answer, action, expects)
             return answer
 
@@ -264,6 +265,14 @@ class Connection:
             raise
         finally:
             _signing_credentials.reset(token)
+
+    def _operation(self, service: str, region: str, action: str) -> Operation:
+        operation = self._operations.get((service, region, action))
+        if operation is None:
+            operation = Operation(self._client(service, region), action)
+            # Of two that are made at once, either will do.
+            self._operations[service, region, action] = operation
+        return operation
 
     def _client(self, service: str, region: str) -> Any:
         # Making clients from one session is not thread-safe; using them is.
@@ -292,6 +301,7 @@ class Connection:
                 self._trust.share(client)
                 _name_once(client)
                 client.meta.events.register("before-sign", _sign_for_identity)
+                client.meta.events.register("before-send", take_part)
                 self._clients[service, region] = client
             return client
 

@@ -15,6 +15,7 @@ from urllib.parse import parse_qs
 import pytest
 from botocore.httpsession import URLLib3Session
 
+from cado_ops.aws import repeat
 from cado_ops.aws.connection import Connection
 from cado_ops.aws.credentials import Roles
 from cado_ops.grant_name import GrantName, digest_of
@@ -227,6 +228,8 @@ def wire(organisation: Organisation, monkeypatch: pytest.MonkeyPatch) -> Wire:
         return answer
 
     monkeypatch.setattr(URLLib3Session, "send", watched)
+    # What is copied from one of botocore's requests would pass by.
+    monkeypatch.setattr(repeat, "copy_of", lambda *_: None)
     return there
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-import botocore.httpsession
 import botocore.session
 import pytest
 from botocore.loaders import Loader
@@ -22,7 +21,7 @@ MODELS = Loader()
 def wire(monkeypatch: pytest.MonkeyPatch) -> Wire:
     there = Wire()
     monkeypatch.setattr(botocore.session, "create_loader", lambda *_: MODELS)
-    monkeypatch.setattr(botocore.httpsession.URLLib3Session, "send", lambda session, req: there.send(session, req))
+    there.play(monkeypatch)
     return there
 
 
@@ -56,7 +55,7 @@ def _shared(_stock: bool) -> tuple[Wire, Parts, Connection]:
             use_stock_botocore(patch)
         for name in [name for name in os.environ if name.startswith("AWS_")]:
             patch.delenv(name)
-        patch.setattr(botocore.httpsession.URLLib3Session, "send", lambda session, req: there.send(session, req))
+        there.play(patch)
         patch.setenv("AWS_CONFIG_FILE", os.devnull)
         patch.setenv("AWS_SHARED_CREDENTIALS_FILE", os.devnull)
         patch.setenv("AWS_EC2_METADATA_DISABLED", "true")
@@ -77,5 +76,5 @@ def line(
     there.requests.clear()
     there.replies.clear()
     shared.slept.clear()
-    monkeypatch.setattr(botocore.httpsession.URLLib3Session, "send", lambda session, req: there.send(session, req))
+    there.play(monkeypatch)
     return there, connection

@@ -9,16 +9,25 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from http.client import HTTPMessage
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
-from botocore.awsrequest import AWSResponse, HeadersDict
+import pytest
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSPreparedRequest, AWSRequest, AWSResponse, HeadersDict
+from botocore.credentials import Credentials
+from botocore.httpsession import URLLib3Session
 
+from cado_ops.aws import exchange, repeat
 from cado_ops.aws.connection import Connection
 from cado_ops.aws.credentials import Roles
 
 HOME = "000000000001"
 HOME_KEY = "AKIAHOME"
+ASSUMED_SECRET = "s"
+# Of the keys that no role was assumed for.
+SECRETS = {HOME_KEY: "secret"}
 START = datetime(2026, 11, 23, 17, 45, tzinfo=UTC)
 
 
@@ -85,7 +94,7 @@ def sts_error(code: str, message: str = "words", status: int = 403) -> Answer:
 def assumed(account: str, expires: datetime, generation: int = 1, partition: str = "aws") -> Answer:
     return sts(
         "AssumeRole",
-        f"<Credentials><AccessKeyId>ASIA{account}G{generation}</AccessKeyId><SecretAccessKey>s</SecretAccessKey>"
+        f"<Credentials><AccessKeyId>ASIA{account}G{generation}</AccessKeyId><SecretAccessKey>{ASSUMED_SECRET}</SecretAccessKey>"
         f"<SessionToken>token-{account}-{generation}</SessionToken>"
         f"<Expiration>{expires:%Y-%m-%dT%H:%M:%SZ}</Expiration></Credentials>"
         f"<AssumedRoleUser><AssumedRoleId>AROAX:s</AssumedRoleId>"
@@ -114,6 +123,8 @@ class Wire:
     caller: str = f"arn:aws:iam::{HOME}:user/me"
     generations: dict[str, int] = field(default_factory=dict)
     lock: threading.Lock = field(default_factory=threading.Lock)
+    # Requests that were not made by botocore.
+    copied: int = 0
 
     def reply(self, action: str, *answers: Answer | BaseException) -> None:
         """Answers ``action`` with these, one after the other; the last one for good."""
@@ -124,13 +135,40 @@ class Wire:
         return [request for request in self.requests if request.action == action]
 
     def send(self, _session: Any, prepared: Any) -> AWSResponse:
+        """In place of botocore's sending of a request."""
+        answer = self._take(prepared)
+        return AWSResponse(prepared.url, answer.status, HeadersDict(answer.headers), _Raw(answer.body.encode()))
+
+    def exchange(self, _pool: Any, request: bytes, *, method: str, url: str) -> exchange.Answer:
+        """In place of `aws.exchange`: a request that was copied from one of botocore's."""
+        head, _, body = request.partition(b"\r\n\r\n")
+        first, *lines = head.decode("latin-1").split("\r\n")
+        assert first == f"{method} / HTTP/1.1"
+        headers = dict(line.split(": ", 1) for line in lines)
+        assert headers.pop("Host") == urlsplit(url).netloc
+        assert headers.pop("Accept-Encoding") == "identity"
+        assert headers["Content-Length"] == str(len(body))
+        answer = self._take(AWSPreparedRequest(method, url, HeadersDict(headers), body, False))
+        with self.lock:
+            self.copied += 1
+        told = HTTPMessage()
+        for name, value in answer.headers.items():
+            told[name] = value
+        return exchange.Answer(answer.status, told, answer.body.encode())
+
+    def play(self, patch: pytest.MonkeyPatch) -> None:
+        """Has every connection end here."""
+        patch.setattr(URLLib3Session, "send", lambda session, prepared: self.send(session, prepared))
+        patch.setattr(repeat, "exchange", self.exchange)
+
+    def _take(self, prepared: Any) -> Answer:
         request = _parse(prepared)
         with self.lock:
             self.requests.append(request)
             answer = self._answer(request)
         if isinstance(answer, BaseException):
             raise answer
-        return AWSResponse(prepared.url, answer.status, HeadersDict(answer.headers), _Raw(answer.body.encode()))
+        return answer
 
     def _answer(self, request: Request) -> Answer | BaseException:
         reply = self.replies.get(request.action)
@@ -154,6 +192,7 @@ def _parse(prepared: Any) -> Request:
     scope = re.match(r"AWS4-HMAC-SHA256 Credential=([^/]+)/\d+/([^/]+)/([^/]+)/", headers["authorization"])
     assert scope is not None
     body = prepared.body.decode() if isinstance(prepared.body, bytes) else prepared.body
+    assert headers["authorization"].endswith(_signature(prepared.url, headers, body, scope))
     if "x-amz-target" in headers:
         action = headers["x-amz-target"].partition(".")[2]
         parameters = json.loads(body)
@@ -170,6 +209,20 @@ def _parse(prepared: Any) -> Request:
         token=headers.get("x-amz-security-token"),
         host=urlsplit(prepared.url).hostname or "",
     )
+
+
+def _signature(url: str, headers: Mapping[str, str], body: str, scope: re.Match[str]) -> str:
+    """What botocore signs such a request with, in the name of whose key it bears."""
+    key, region, service = scope.groups()
+    secret = SECRETS.get(key, ASSUMED_SECRET)
+    signer = SigV4Auth(Credentials(key, secret, headers.get("x-amz-security-token")), service, region)
+    signed = re.search(r"SignedHeaders=([^,]+),", headers["authorization"])
+    assert signed is not None
+    kept = {name: value for name, value in headers.items() if name in signed[1].split(";")}
+    request = AWSRequest("POST", url, kept, body.encode())
+    request.context["timestamp"] = headers["x-amz-date"]
+    signature: str = signer.signature(signer.string_to_sign(request, signer.canonical_request(request)), request)
+    return signature
 
 
 @dataclass

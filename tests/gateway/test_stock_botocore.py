@@ -73,7 +73,8 @@ def outcomes(parts: Parts, wire: Wire) -> list[Any]:
     wire.generations.clear()
     line = parts.connect()
     found: list[Any] = []
-    for call in CALLS:
+    # The first request of each kind is botocore's in any case.
+    for call in CALLS * 2:
         replies(wire)
         try:
             found.append(call(line))
@@ -85,6 +86,7 @@ def outcomes(parts: Parts, wire: Wire) -> list[Any]:
 @pytest.mark.usefixtures("own_keys")
 def test_stock_botocore_says_and_hears_the_same(monkeypatch: pytest.MonkeyPatch, wire: Wire, parts: Parts):
     fast = outcomes(parts, wire), list(wire.requests)
+    assert wire.copied >= 5
     use_stock_botocore(monkeypatch)
     assert (outcomes(parts, wire), wire.requests) == fast
     [instance] = fast[0][0]

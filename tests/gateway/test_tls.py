@@ -7,7 +7,7 @@ import socket
 import ssl
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from cado_ops.aws import repeat
+from cado_ops.aws.exchange import Answer
 from cado_ops.aws.tls import Trust
 from cado_ops.errors import AwsError, Kind
 from tests.gateway.fake_aws import Parts, Wire, identity
@@ -91,6 +93,40 @@ def server(certificate: Path) -> Iterator[tuple[str, list[int]]]:
         listening.shutdown(socket.SHUT_RDWR)
 
 
+@contextmanager
+def tunnels() -> Iterator[tuple[str, list[str]]]:
+    """A proxy: its URL, and the first lines of what it was asked for."""
+    asked: list[str] = []
+
+    def pass_on(source: socket.socket, target: socket.socket) -> None:
+        with suppress(OSError):
+            while received := source.recv(65536):
+                target.sendall(received)
+            target.shutdown(socket.SHUT_WR)
+
+    def serve(client: socket.socket) -> None:
+        head = b""
+        while b"\r\n\r\n" not in head:
+            head += client.recv(4096)
+        asked.append(head.decode().splitlines()[0])
+        host, port = asked[-1].split()[1].split(":")
+        with client, socket.create_connection((host, int(port))) as target:
+            client.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")
+            threading.Thread(target=pass_on, args=(target, client), daemon=True).start()
+            pass_on(client, target)
+
+    def accept() -> None:
+        with suppress(OSError):
+            while True:
+                client, _ = listening.accept()
+                threading.Thread(target=serve, args=(client,), daemon=True).start()
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        threading.Thread(target=accept, daemon=True).start()
+        yield f"http://127.0.0.1:{listening.getsockname()[1]}", asked
+        listening.shutdown(socket.SHUT_RDWR)
+
+
 @pytest.fixture(scope="module")
 def authorities(tmp_path_factory: pytest.TempPathFactory) -> tuple[Authority, Authority]:
     folder = tmp_path_factory.mktemp("authorities")
@@ -116,6 +152,30 @@ class TestOverTls:
             assert connection.identify().account == "000000000001"
             connection.identify()
         assert requests == [2], "the connection is used again"
+
+    def test_through_a_proxys_tunnel(
+        self, how: str, authorities: tuple[Authority, Authority], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """The proxy sees where the tunnel goes, and nothing of what is said in it."""
+        ours, _ = authorities
+        monkeypatch.setenv("AWS_CA_BUNDLE", str(ours.bundle))
+        copied: list[Answer | None] = []
+        exchange = repeat.exchange
+
+        def counted(*all: Any, **named: Any) -> Answer | None:
+            copied.append(exchange(*all, **named))
+            return copied[-1]
+
+        monkeypatch.setattr(repeat, "exchange", counted)
+        with server(ours.server("localhost")) as (url, requests), tunnels() as (proxy, asked):
+            monkeypatch.setenv("HTTPS_PROXY", proxy)
+            connection = Parts(Wire()).connect(endpoint_url=url, identify=False)
+            for _ in range(3):
+                assert connection.identify().account == "000000000001"
+        assert requests == [3]
+        assert [each.split()[:2] for each in asked] == [["CONNECT", url[len("https://") :]]]
+        assert len(copied) == (2 if how == "shared" else 0)
+        assert None not in copied
 
     @pytest.mark.parametrize(("bundle", "host"), [(1, "localhost"), (0, "elsewhere.example")])
     def test_nobody_else_is(

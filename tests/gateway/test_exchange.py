@@ -1,0 +1,151 @@
+"""A request and its answer on a connection that is open: what counts as an answer, and what becomes of the rest."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+from botocore.exceptions import ConnectionClosedError, ReadTimeoutError
+from urllib3 import HTTPConnectionPool
+from urllib3.util import Timeout
+
+from cado_ops.aws.exchange import exchange
+
+REQUEST = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\n\r\nbody"
+OK = b"HTTP/1.1 200 OK\r\nX-Amzn-RequestId: r\r\nContent-Length: 2\r\n\r\nok"
+CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+URL = "http://x/"
+
+
+class Server:
+    """Answers each request with the next of some answers, byte for byte, and closes after the last."""
+
+    def __init__(self, *answers: bytes) -> None:
+        self.requests: list[bytes] = []
+        self._answers = list(answers)
+        self._listening = socket.create_server(("127.0.0.1", 0))
+        self.port: int = self._listening.getsockname()[1]
+        self.ended = threading.Event()
+        self._held: list[socket.socket] = []
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def _serve(self) -> None:
+        connection, _ = self._listening.accept()
+        with connection:
+            while self._answers:
+                received = b""
+                while not received.endswith((b"body", b"\r\n\r\n")):
+                    received += connection.recv(4096)
+                self.requests.append(received)
+                connection.sendall(self._answers.pop(0))
+        self.ended.set()
+
+    def close(self) -> None:
+        self._listening.close()
+
+
+@contextmanager
+def answering(*answers: bytes, read: float = 20) -> Iterator[tuple[HTTPConnectionPool, Server]]:
+    """A pool with one connection that is open, for one request has been answered."""
+    server = Server(OK, *answers)
+    with HTTPConnectionPool("127.0.0.1", server.port, timeout=Timeout(connect=20, read=read)) as pool:
+        pool.urlopen("POST", "/", preload_content=True)
+        yield pool, server
+    server.close()
+
+
+@pytest.mark.parametrize(
+    ("answer", "expected"),
+    [
+        (OK, (200, b"ok")),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", (200, b"")),
+        (b"HTTP/1.1 503 Slow Down\r\nContent-Length: 3\r\n\r\nno!", (503, b"no!")),
+        (CHUNKED + b"2\r\nin\r\n7;x=y\r\n pieces\r\n0\r\n\r\n", (200, b"in pieces")),
+        (b"HTTP/1.1 100 Continue\r\n\r\n" + OK, (200, b"ok")),
+        (b"HTTP/1.0 200 OK\r\n\r\nto the end", (200, b"to the end")),
+        # Cut short, but no more so than for botocore: it is who reads it that will not have it.
+        (b"HTTP/1.1 200 OK\r\nContent-Le", (200, b"")),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 300000\r\n\r\n" + b"x" * 300_000, (200, b"x" * 300_000)),
+    ],
+)  # fmt: skip
+def test_an_answer(answer: bytes, expected: tuple[int, bytes]):
+    with answering(answer) as (pool, server):
+        told = exchange(pool, REQUEST, method="POST", url=URL)
+        assert told is not None
+        assert (told.status, told.body) == expected
+        assert server.requests[1:] == [REQUEST]
+
+
+def test_one_after_the_other_on_the_same_connection():
+    with answering(OK, OK, OK) as (pool, server):
+        for _ in range(3):
+            told = exchange(pool, REQUEST, method="POST", url=URL)
+            assert told is not None
+            assert told.headers["x-amzn-requestid"] == "r"
+    assert server.requests[1:] == [REQUEST] * 3
+    assert pool.num_connections == 1
+
+
+@pytest.mark.parametrize(
+    "cut",
+    [
+        b"",
+        b"HTT",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf",
+        CHUNKED + b"5\r\nhalf",
+        CHUNKED + b"no number\r\n",
+        b"SSH-2.0-OpenSSH_9.6\r\n",
+        b"HTTP/1.1 never OK\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\n" + b"X-More: 1\r\n" * 200 + b"\r\n",
+        b"HTTP/1.1 200 OK\r\nX-Long: " + b"x" * 70_000 + b"\r\n\r\n",
+    ],
+)
+def test_what_is_no_answer_closes_the_connection(cut: bytes):
+    with answering(cut) as (pool, _):
+        with pytest.raises(ConnectionClosedError, match="http://x/"):
+            exchange(pool, REQUEST, method="POST", url=URL)
+        assert exchange(pool, REQUEST, method="POST", url=URL) is None
+
+
+def test_no_answer_in_time():
+    with answering(OK[:-1], b"", read=0.05) as (pool, _):
+        with pytest.raises(ReadTimeoutError, match="http://x/"):
+            exchange(pool, REQUEST, method="POST", url=URL)
+        assert exchange(pool, REQUEST, method="POST", url=URL) is None
+
+
+def test_a_server_that_closes_after_its_answer_is_not_asked_again():
+    last = b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok"
+    with answering(last, OK) as (pool, server):
+        told = exchange(pool, REQUEST, method="POST", url=URL)
+        assert told is not None
+        assert exchange(pool, REQUEST, method="POST", url=URL) is None
+    assert len(server.requests) == 2
+
+
+def test_a_connection_that_was_closed_meanwhile():
+    with answering() as (pool, server):
+        assert server.ended.wait(20)
+        assert exchange(pool, REQUEST, method="POST", url=URL) is None
+
+
+def test_where_none_is_open_nothing_is_sent():
+    with HTTPConnectionPool("127.0.0.1", 9) as pool:
+        assert exchange(pool, REQUEST, method="POST", url=URL) is None
+        assert pool.pool is not None
+        assert pool.pool.qsize() == 1, "its place is given back"
+
+
+def test_an_interruption_closes_the_connection(monkeypatch: pytest.MonkeyPatch):
+    with answering(OK) as (pool, _):
+        monkeypatch.setattr("cado_ops.aws.exchange.HTTPResponse", _interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            exchange(pool, REQUEST, method="POST", url=URL)
+        assert exchange(pool, REQUEST, method="POST", url=URL) is None
+
+
+def _interrupted(*_: object, **__: object) -> None:
+    raise KeyboardInterrupt
