@@ -6,24 +6,31 @@ Processor time, the least of several: milliseconds.
 from __future__ import annotations
 
 import json
+import os
+import random
 import subprocess
 import sys
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import botocore.session
 from botocore.httpsession import create_urllib3_context
 from botocore.parsers import EC2QueryParser, JSONParser
-from endpoint import Fleet, _Answers
+from endpoint import TAG, Endpoint, Fleet, _Answers, instance_prefix
 from peer_environments import bundle_and_server_certificate
 
-from cado_ops.aws.ec2 import INSTANCE_CUT, INSTANCE_FIELDS
+from cado_ops.aws import repeat
+from cado_ops.aws.connection import Connection
+from cado_ops.aws.credentials import Roles
+from cado_ops.aws.ec2 import INSTANCE_CUT, INSTANCE_FIELDS, Ec2
 from cado_ops.aws.fields import Cut, Fields, only
 from cado_ops.aws.kms import GRANT_FIELDS
 from cado_ops.aws.parsers import FieldsJsonParser, FieldsParser
 from cado_ops.aws.tls import Trust
+from cado_ops.model import Cell
 
 ROUNDS = 9
 ACCOUNT, REGION = Fleet(1, 1).account_ids[0], Fleet(1, 1).region_names[0]
@@ -56,6 +63,37 @@ def parsing(
             return parser.parse(response, shape)
 
     return parse
+
+
+def asking(*, copied: bool) -> Step:
+    """Calls of CreateTags for 20 instances, and what one takes: what is asked for the first time is not counted."""
+    connection = Connection(
+        roles=Roles("cado-ops-bench", role_name="CadoOperator"),
+        profile=None,
+        endpoint_url=None,
+        region=REGION,
+        max_concurrency=1,
+        now=lambda: datetime.now(UTC),
+        clock=time.monotonic,
+        sleep=time.sleep,
+        rng=random.Random(1),
+        stopped=lambda: False,
+    )
+    cell, ids = Cell(ACCOUNT, REGION), [f"{instance_prefix(ACCOUNT, REGION).decode()}{n:08x}" for n in range(20)]
+    copy_of, calls = repeat.copy_of, 200
+
+    def ask() -> float:
+        repeat.copy_of = copy_of if copied else lambda *_: None
+        try:
+            Ec2(connection).create_tags(cell, ids, {TAG: "True"})
+            began = time.process_time()
+            for _ in range(calls):
+                Ec2(connection).create_tags(cell, ids, {TAG: "True"})
+            return (time.process_time() - began) * 1000 / calls
+        finally:
+            repeat.copy_of = copy_of
+
+    return ask
 
 
 def trusted(bundle: str, *, once: bool) -> Step:
@@ -114,7 +152,8 @@ def main() -> None:
     core = botocore.session.Session()
     described = core.get_service_model("ec2").operation_model("DescribeInstances").output_shape
     listed = core.get_service_model("kms").operation_model("ListGrants").output_shape
-    with TemporaryDirectory() as folder:
+    with TemporaryDirectory() as folder, Endpoint(FLEET) as endpoint:
+        os.environ.update(endpoint.environment())
         bundle, _ = bundle_and_server_certificate(Path(folder))
         rows: dict[str, tuple[Step, Step]] = {
             f"parse 20 instances ({len(instances) // 1000} KB): the fields that are used": (
@@ -128,6 +167,10 @@ def main() -> None:
             "parse 50 grants: by field, times in UTC": (
                 parsing(JSONParser(), grants, listed, None),
                 parsing(FieldsJsonParser(), grants, listed, GRANT_FIELDS),
+            ),
+            "call CreateTags for 20 instances": (
+                asking(copied=False),
+                asking(copied=True),
             ),
             "load EC2's service model": (
                 of_session("loader.load_service_model('ec2', 'service-2')", cut=False),

@@ -4,6 +4,7 @@ Python do it by themselves."""
 import sys
 
 import cado_ops.aws.connection
+import cado_ops.aws.repeat
 import cado_ops.aws.session
 from cado_ops.aws.tls import Trust
 from cado_ops.cli.app import main
@@ -11,6 +12,7 @@ from cado_ops.cli.app import main
 cado_ops.aws.session.use_cut_models = lambda core: None
 cado_ops.aws.session.use_short_parsers = lambda core: None
 cado_ops.aws.connection._name_once = lambda client: None
+cado_ops.aws.repeat.copy_of = lambda *_: None
 Trust.share = lambda self, client: False
 
 if __name__ == "__main__":
