@@ -7,6 +7,7 @@ assumes the role that it needs, gives up its place meanwhile (`waiting`): it slo
 
 from __future__ import annotations
 
+import contextvars
 import queue
 import threading
 from collections import deque
@@ -75,6 +76,7 @@ class FanOut(Generic[J, R]):
         self._lock = threading.Lock()
         # What follows is changed under the lock alone.
         self._waiting: deque[J] = deque()
+        self._made: deque[J] = deque()
         self._at_work = self._paused = self._idle = 0
         self._unseen = self._errors_unseen = 0
         self._stopped: Callable[[], bool] = lambda: False
@@ -105,8 +107,8 @@ class FanOut(Generic[J, R]):
 
     def _results(self) -> Iterator[Done[J, R]]:
         while True:
-            self._make_jobs()
             self._begin()
+            self._make_jobs()
             with self._lock:
                 if not self._at_work + self._paused + self._unseen:
                     return
@@ -122,9 +124,13 @@ class FanOut(Generic[J, R]):
 
     def _make_jobs(self) -> None:
         # Not under the lock: whoever makes them may take a while.
-        made = list(islice(self._to_be_made, max(0, self._limit - len(self._waiting))))
-        with self._lock:
-            self._waiting.extend(made)
+        while len(self._waiting) + len(self._made) < self._limit and not self._stopped():
+            made = list(islice(self._to_be_made, 1))
+            if not made:
+                return
+            with self._lock:
+                self._made += made
+            self._begin()
 
     def _begin(self) -> None:
         """Has as many jobs begun as may be."""
@@ -133,14 +139,29 @@ class FanOut(Generic[J, R]):
                 if self._idle:
                     self._idle -= 1
                     self._next.put(job)
-                else:
-                    threading.Thread(target=self._run_all, args=job, daemon=True).start()
+                elif not self._start(job):
+                    return
+
+    def _start(self, job: tuple[J]) -> bool:
+        """Begins a job in a thread of its own. False where there can be no more threads. Under the lock."""
+        # In a context of its own, too: this may be the thread of another job.
+        run = contextvars.Context().run
+        try:
+            threading.Thread(target=run, args=(self._run_all, *job), daemon=True).start()
+        except RuntimeError:
+            self._at_work -= 1
+            self._waiting.appendleft(*job)
+            if not self._at_work + self._paused + self._unseen:
+                raise
+            return False  # when one of these is done, it is tried again
+        return True
 
     def _take(self) -> tuple[J] | None:
         """The next job, now at work; None where none may be begun. Under the lock."""
         in_all = max(self._limit * _WAITING_TIMES, _WAITING_AT_LEAST)
+        there = self._waiting or self._made
         if (
-            not self._waiting
+            not there
             or self._at_work >= self._limit
             or self._at_work + self._paused >= in_all
             or self._unseen >= self._limit
@@ -149,7 +170,7 @@ class FanOut(Generic[J, R]):
         ):
             return None
         self._at_work += 1
-        return (self._waiting.popleft(),)
+        return (there.popleft(),)
 
     def _pause(self) -> None:
         with self._lock:

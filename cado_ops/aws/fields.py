@@ -29,7 +29,7 @@ T = TypeVar("T")
 _Parse: TypeAlias = Callable[[Element], Any]
 _ParseJson: TypeAlias = Callable[[Any], Any]
 # The document's own, in its first element: <DescribeInstancesResponse xmlns="http://ec2.amazonaws.com/doc/…">.
-_NAMESPACE = re.compile(rb'\s*(?:<\?xml[^>]*\?>\s*)?<\w+( xmlns="[^"<]*")')
+_NAMESPACE = re.compile(rb'\s*(?:<\?xml[^>]*\?>\s*)?<\w+( xmlns="http://ec2\.amazonaws\.com/[\w/.-]*")')
 
 
 @dataclass(frozen=True)

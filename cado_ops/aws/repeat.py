@@ -38,7 +38,7 @@ except ImportError:  # another botocore: its own way is taken
     URLLib3Session = None
 
 _OTHER_BOTOCORE = (AttributeError, TypeError, KeyError, ValueError)
-_LOG = logging.getLogger("botocore")
+_LOGS = [logging.getLogger(name) for name in ("botocore", "botocore.auth", "botocore.endpoint", "urllib3")]
 _PROTOCOLS = frozenset({"ec2", "json", "query"})
 # Of each request anew; every other header of the first one stands in all.
 _OWN_HEADERS = ("x-amz-date", "x-amz-security-token", "authorization", "amz-sdk-invocation-id", "content-length")
@@ -109,7 +109,7 @@ class Operation:
     def __call__(self, parameters: Mapping[str, Any], credentials: Any) -> dict[str, Any]:
         """The answer, as the client's method gives it. Raises what that raises."""
         template = None
-        if not _LOG.isEnabledFor(logging.DEBUG):
+        if not any(log.isEnabledFor(logging.DEBUG) for log in _LOGS):
             frozen = credentials.get_frozen_credentials()
             template = self._templates.get(bool(frozen.token))
             if template is None and self._looks < _LOOKS:

@@ -8,11 +8,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
-from botocore.exceptions import ConnectionClosedError, ReadTimeoutError
+from botocore.exceptions import ConnectionClosedError, HTTPClientError, ReadTimeoutError
 from urllib3 import HTTPConnectionPool
 from urllib3.util import Timeout
 
 from cado_ops.aws.exchange import exchange
+from cado_ops.aws.retry import Again, classify
 
 REQUEST = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\n\r\nbody"
 OK = b"HTTP/1.1 200 OK\r\nX-Amzn-RequestId: r\r\nContent-Length: 2\r\n\r\nok"
@@ -108,6 +109,36 @@ def test_what_is_no_answer_closes_the_connection(cut: bytes):
         with pytest.raises(ConnectionClosedError, match="http://x/"):
             exchange(pool, REQUEST, method="POST", url=URL)
         assert exchange(pool, REQUEST, method="POST", url=URL) is None
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        CHUNKED + b"-5\r\nhalf\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 99999999999999999999\r\n\r\nok",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\nok!",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n",
+    ],
+)
+def test_lengths_that_are_none_are_a_lost_answer(answer: bytes):
+    """Botocore's own way then reads it: it tries again, on another connection."""
+    with answering(answer, b"") as (pool, _):
+        with pytest.raises((HTTPClientError, ConnectionClosedError)) as problem:
+            exchange(pool, REQUEST, method="POST", url=URL)
+        assert classify("CreateTags", problem.value) is Again.TRANSIENT
+        assert exchange(pool, REQUEST, method="POST", url=URL) is None
+
+
+@pytest.mark.parametrize(
+    "line", ["103 Early Hints", "101 Switching Protocols", "204 No Content", "304 Not Modified"]
+)
+def test_what_may_come_after_an_answer_is_nobodys(line: str):
+    with answering(f"HTTP/1.1 {line}\r\n\r\n".encode(), OK) as (pool, server):
+        told = exchange(pool, REQUEST, method="POST", url=URL)
+        assert told is not None
+        assert (told.status, told.body) == (int(line[:3]), b"")
+        assert exchange(pool, REQUEST, method="POST", url=URL) is None
+    assert len(server.requests) == 2
 
 
 def test_no_answer_in_time():

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from contextvars import ContextVar, copy_context
+from functools import partial
 
 import pytest
 
@@ -77,6 +79,85 @@ def test_never_more_at_once_than_allowed_and_as_many_as_allowed(limit: int) -> N
     results = list(fan.results())
     assert [done.error for done in results] == [None] * (limit * 4)
     assert highest == limit
+
+
+def test_added_jobs_are_begun_before_those_that_are_made() -> None:
+    begun: list[str] = []
+    fan: FanOut[str, None] = FanOut(begun.append, 1, iter("xyz"))
+    for job in "abc":
+        fan.add(job)
+    for done in fan.results():
+        if done.job == "a":
+            fan.add("d")
+    assert begun == list("abcdxyz")
+
+
+def test_none_is_made_after_a_stop() -> None:
+    made = iter(range(10))
+    assert list(FanOut(str, 4, made).results(lambda: True)) == []
+    assert next(made) == 0
+
+
+class TestNoMoreThreads:
+    """A container allows only so many, and most are needed when everything waits because it is throttled."""
+
+    def test_the_others_go_on_without(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        start, started = threading.Thread.start, 0
+
+        def refusing(thread: threading.Thread) -> None:
+            nonlocal started
+            started += 1
+            if started > 2:
+                raise RuntimeError("can't start new thread")
+            start(thread)
+
+        def work(job: int) -> int:
+            with waiting():
+                return job
+
+        monkeypatch.setattr(threading.Thread, "start", refusing)
+        fan: FanOut[int, int] = FanOut(work, 8)
+        for job in range(30):
+            fan.add(job)
+        assert sorted(done.value or 0 for done in fan.results()) == list(range(30))
+        assert started > 2
+
+    def test_without_any_it_is_said(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        def refusing(thread: threading.Thread) -> None:
+            raise RuntimeError("can't start new thread")
+
+        monkeypatch.setattr(threading.Thread, "start", refusing)
+        fan: FanOut[int, int] = FanOut(abs, 8)
+        fan.add(1)
+        with pytest.raises(RuntimeError, match="can't start"):
+            list(fan.results())
+
+
+def test_a_thread_that_a_job_started_knows_nothing_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Threads may take over the context of who starts them (Python 3.14, free-threaded): whose credentials, say."""
+    whose: ContextVar[int | None] = ContextVar("whose", default=None)
+    start = threading.Thread.start
+
+    def handing_on(thread: threading.Thread) -> None:
+        run = copy_context().run
+        monkeypatch.setattr(thread, "run", partial(run, thread.run))
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", handing_on)
+    seen: list[int | None] = []
+
+    def work(job: int) -> None:
+        seen.append(whose.get())
+        whose.set(job)
+        with waiting():
+            pass
+        whose.set(None)
+
+    fan: FanOut[int, None] = FanOut(work, 2)
+    for job in range(40):
+        fan.add(job)
+    assert len(list(fan.results())) == 40
+    assert set(seen) == {None}
 
 
 def test_an_error_is_that_jobs_alone() -> None:
