@@ -19,7 +19,7 @@ from botocore.awsrequest import AWSPreparedRequest, AWSRequest, AWSResponse, Hea
 from botocore.credentials import Credentials
 from botocore.httpsession import URLLib3Session
 
-from cado_ops.aws import exchange, repeat
+from cado_ops.aws import exchange, template
 from cado_ops.aws.connection import Connection
 from cado_ops.aws.credentials import Roles
 
@@ -159,7 +159,7 @@ class Wire:
     def play(self, patch: pytest.MonkeyPatch) -> None:
         """Has every connection end here."""
         patch.setattr(URLLib3Session, "send", lambda session, prepared: self.send(session, prepared))
-        patch.setattr(repeat, "exchange", self.exchange)
+        patch.setattr(template, "exchange", self.exchange)
 
     def _take(self, prepared: Any) -> Answer:
         request = _parse(prepared)

@@ -16,7 +16,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from cado_ops.aws import repeat
+from cado_ops.aws import repeat, template
 from cado_ops.aws.connection import Connection
 from cado_ops.errors import AwsError
 from tests.gateway.fake_aws import HOME, Answer, Parts, Wire, assumed
@@ -97,7 +97,7 @@ def on_the_wire(times: int) -> list[bytes]:
 
 def test_the_bytes_on_the_wire_are_botocores(monkeypatch: pytest.MonkeyPatch):
     copied: list[bytes] = []
-    exchange = repeat.exchange
+    exchange = template.exchange
 
     def counted(pool: Any, request: bytes, **more: str) -> Any:
         answer = exchange(pool, request, **more)
@@ -105,12 +105,12 @@ def test_the_bytes_on_the_wire_are_botocores(monkeypatch: pytest.MonkeyPatch):
         return answer
 
     noon = datetime(2026, 11, 29, 12, tzinfo=UTC)
-    for name in ("cado_ops.aws.repeat.get_current_datetime", "botocore.auth.get_current_datetime"):
+    for name in ("cado_ops.aws.template.get_current_datetime", "botocore.auth.get_current_datetime"):
         monkeypatch.setattr(name, lambda *_, **__: noon)
     # Signed, too: the host is.
-    monkeypatch.setattr("cado_ops.aws.repeat._host", lambda _: "HOST")
+    monkeypatch.setattr("cado_ops.aws.template._host", lambda _: "HOST")
     monkeypatch.setattr("botocore.auth._host_from_url", lambda _: "HOST")
-    monkeypatch.setattr(repeat, "exchange", counted)
+    monkeypatch.setattr(template, "exchange", counted)
     ours = on_the_wire(3)
     assert len(copied) >= 2 * len(CALLS)
     monkeypatch.setattr(repeat, "copy_of", lambda *_: None)
@@ -122,7 +122,7 @@ def test_the_bytes_on_the_wire_are_botocores(monkeypatch: pytest.MonkeyPatch):
 
 @given(some.dictionaries(some.text(min_size=1), some.text() | some.integers() | some.booleans(), max_size=5))
 def test_a_form_is_urlencodes(said: dict[str, Any]):
-    assert repeat._form(said) == urlencode(said, doseq=True).encode()
+    assert template._form(said) == urlencode(said, doseq=True).encode()
 
 
 class TestWhatIsCopied:
@@ -159,7 +159,7 @@ class TestWhatIsCopied:
             assert answer["Role"]["AssumeRolePolicyDocument"] == {"a": 1}
         assert wire.copied == before
 
-    @pytest.mark.parametrize("event", repeat._EVENTS)
+    @pytest.mark.parametrize("event", template._EVENTS)
     def test_not_where_somebody_takes_part(self, wire: Wire, parts: Parts, event: str) -> None:
         heard: list[str] = []
         connection = parts.connect()
@@ -235,12 +235,12 @@ class TestAnotherBotocore:
             call(parts.connect())
         [*_, first] = looked_at
         assert first[1] == "DescribeTags"
-        assert repeat.copy_of(*first) is not None
+        assert template.copy_of(*first) is not None
         monkeypatch.delattr(missing)
-        assert repeat.copy_of(*first) is None
+        assert template.copy_of(*first) is None
 
     def test_with_another_session_of_http(self, wire: Wire, parts: Parts, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(repeat, "URLLib3Session", None)
+        monkeypatch.setattr(template, "URLLib3Session", None)
         self._is_left_alone(wire, parts)
 
     @pytest.mark.parametrize(
@@ -256,7 +256,7 @@ class TestAnotherBotocore:
     def test_that_makes_other_requests(
         self, wire: Wire, parts: Parts, monkeypatch: pytest.MonkeyPatch, name: str, other: Any
     ) -> None:
-        monkeypatch.setattr(repeat, name, other)
+        monkeypatch.setattr(template, name, other)
         self._is_left_alone(wire, parts)
 
     def test_it_is_not_looked_at_for_ever(self, wire: Wire, parts: Parts, monkeypatch: pytest.MonkeyPatch) -> None:

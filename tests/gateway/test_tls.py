@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from cado_ops.aws import repeat
+from cado_ops.aws import template
 from cado_ops.aws.exchange import Answer
 from cado_ops.aws.tls import Trust
 from cado_ops.errors import AwsError, Kind
@@ -160,13 +160,13 @@ class TestOverTls:
         ours, _ = authorities
         monkeypatch.setenv("AWS_CA_BUNDLE", str(ours.bundle))
         copied: list[Answer | None] = []
-        exchange = repeat.exchange
+        exchange = template.exchange
 
         def counted(*all: Any, **named: Any) -> Answer | None:
             copied.append(exchange(*all, **named))
             return copied[-1]
 
-        monkeypatch.setattr(repeat, "exchange", counted)
+        monkeypatch.setattr(template, "exchange", counted)
         with server(ours.server("localhost")) as (url, requests), tunnels() as (proxy, asked):
             monkeypatch.setenv("HTTPS_PROXY", proxy)
             connection = Parts(Wire()).connect(endpoint_url=url, identify=False)
