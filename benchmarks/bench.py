@@ -30,7 +30,8 @@ from peer_environments import AWSCLI, C7N, Peer, bundle_and_server_certificate
 ROOT = Path(__file__).resolve().parents[1]
 PEERS = Path(__file__).resolve().parent / "peers"
 RESULTS = Path(__file__).resolve().parent / "results"
-CONCURRENCY = 32
+# The default of cado-ops.
+CONCURRENCY = 48
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,7 @@ class Scenario:
 
     @property
     def latency_limit(self) -> float:
-        """Seconds that the needed calls take by latency alone, 32 at a time."""
+        """Seconds that the needed calls take by latency alone, CONCURRENCY at a time."""
         return self.needed * self.latency / CONCURRENCY
 
 

@@ -18,7 +18,7 @@ from urllib.parse import urlencode, urlsplit
 
 FLEET = json.loads(os.environ["BENCH_FLEET"])
 URL = urlsplit(os.environ["AWS_ENDPOINT_URL"])
-CONCURRENCY = 32
+CONCURRENCY = 48
 VERIFY = 198
 _ID = re.compile(rb"<instanceId>(i-[0-9a-f]+)</instanceId>")
 _KEY = re.compile(rb"<AccessKeyId>(\w+)</AccessKeyId>")

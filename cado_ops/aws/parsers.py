@@ -17,7 +17,7 @@ from cado_ops.aws.fields import UnexpectedError, parse, parse_json, wanted
 # What a botocore raises that is built otherwise than the one that this was written for.
 _OTHER_BOTOCORE = (AttributeError, TypeError)
 # Parsing holds the interpreter, so no more than one thread is at it anyway; but a page of 1,000 instances makes a
-# tree of some ten megabytes, and there need not be one in each of 32 threads.
+# tree of some ten megabytes, and there need not be one in each of many threads.
 _ONE_AT_A_TIME = threading.Lock()
 
 

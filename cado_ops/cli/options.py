@@ -202,7 +202,7 @@ OUTPUT_OPTIONS = (
 CONNECTION_OPTIONS = (
     _option("profile", CONNECTION, "The AWS profile.", metavar="NAME"),
     _option("endpoint-url", CONNECTION, "Send all calls here instead of to AWS.", metavar="URL", flag_only=True),
-    _option("max-concurrency", CONNECTION, "Calls in flight at once. Default: 32.", kind="int", metavar="N"),
+    _option("max-concurrency", CONNECTION, "Calls in flight at once. Default: 48.", kind="int", metavar="N"),
 )  # fmt: skip
 
 AWS_OPTIONS = (*SCOPE_OPTIONS, *OUTPUT_OPTIONS, *CONNECTION_OPTIONS)

@@ -27,7 +27,7 @@ from cado_ops.workflow.interrupts import Interrupts
 if TYPE_CHECKING:
     from cado_ops.aws.connection import Connection
 
-DEFAULT_CONCURRENCY = 32
+DEFAULT_CONCURRENCY = 48
 # "CreateSession name" limits, STS AssumeRole: 2 to 64 of [\w+=,.@-].
 _SESSION_NAME = 64
 

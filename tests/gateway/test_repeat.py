@@ -214,6 +214,16 @@ class TestWhatIsCopied:
             call(connection, MaxResults="many")
         assert len(wire.requests) == sent
 
+    def test_a_token_that_would_begin_another_header(self, wire: Wire, parts: Parts) -> None:
+        connection = parts.connect()
+        for _ in range(2):
+            call(connection)
+        before = wire.copied
+        assert before
+        connection.credentials.get(ACCOUNT).token = "token\r\nX-More: 1"
+        call(connection)
+        assert wire.copied == before
+
 
 class TestAnotherBotocore:
     """It costs time, and nothing else."""
