@@ -230,6 +230,8 @@ class Connection:
 
     def _assume_role(self, parameters: dict[str, Any]) -> dict[str, Any]:
         account = parameters["RoleArn"].split(":")[4]
+        # It counts for who calls.
+        self._pace.wait(self.credentials.home_account, self.home_region, "AssumeRole")
         answer = self._send("sts", self.home_region, "AssumeRole", parameters, self._base, account=account)
         with understanding("AssumeRole"):
             credentials: dict[str, Any] = answer["Credentials"]

@@ -1,17 +1,20 @@
 """Keeps within AWS's request quotas, so that they are left to others in the account as well.
 
-"Request quotas", KMS Developer Guide: requests a second, for an account and a region. A throttled request of ours
-would be retried; one of EBS's, which shares these quotas, would let somebody's volume fail to attach.
+"Request quotas", KMS Developer Guide, and "IAM and AWS STS quotas", IAM User Guide: requests a second, for an
+account and a region. A throttled request of ours would be retried; one of EBS's, which shares these quotas of KMS,
+would let somebody's volume fail to attach, and STS's is that of everything that runs in the caller's account.
 """
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Callable
 from typing import Any
 
 # Four fifths of the quota of each action that is sent in numbers.
 QUOTAS = {
+    "AssumeRole": 600,
     "CreateGrant": 50,
     "ListGrants": 100,
     "ListRetirableGrants": 100,
@@ -47,7 +50,7 @@ class Pace:
         with self._lock:
             now = self._clock()
             place = (account, region, action)
-            turn = max(self._next.get(place, 0.0), now - BURST)
+            turn = max(self._next.get(place, -math.inf), now - BURST)
             self._next[place] = turn + 1.0 / (quota * SHARE)
         if turn > now:
             self._sleep(turn - now)

@@ -153,6 +153,14 @@ class TestAssumeRole:
         assert len(wire.of("AssumeRole")) == 1
         assert wire.of("DescribeInstances") == []
 
+    def test_the_quota_of_sts_is_left_to_others(self, wire: Wire, parts: Parts) -> None:
+        """600 requests a second, for everything in the caller's account."""
+        connection = parts.connect()
+        for number in range(1800):
+            connection.credentials.get(f"{number:012}")
+        assert len(wire.of("AssumeRole")) == 1799, "all but the caller's own account"
+        assert 3.0 < parts.time < 4.0
+
 
 class TestRenewal:
     def test_before_the_end(self, wire: Wire, parts: Parts) -> None:
