@@ -1,9 +1,7 @@
-"""cado-ops without its short ways, but for the body of a request, which has no other: the rest as botocore and
-Python do it by themselves."""
+"""cado-ops without its short ways: as botocore and Python do it by themselves."""
 
 import sys
 
-import cado_ops.aws.connection
 import cado_ops.aws.repeat
 import cado_ops.aws.session
 from cado_ops.aws.tls import Trust
@@ -11,7 +9,6 @@ from cado_ops.cli.app import main
 
 cado_ops.aws.session.use_cut_models = lambda core: None
 cado_ops.aws.session.use_short_parsers = lambda core: None
-cado_ops.aws.connection._name_once = lambda client: None
 cado_ops.aws.repeat.copy_of = lambda *_: None
 Trust.share = lambda self, client: False
 

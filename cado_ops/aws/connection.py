@@ -11,7 +11,7 @@ import os
 import random
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import ContextVar
 from datetime import datetime
 from functools import partial
@@ -86,21 +86,11 @@ def _sign_for_identity(request: Any, operation_name: str, **_: Any) -> None:
     credentials = _signing_credentials.get()
     if credentials is None:
         raise UnsignedRequestError(f"{operation_name} was about to be signed for no identity")
-    # Encoded here once; else it is for the signature, and again for sending.
-    request.data = request.body
     # A new dictionary: botocore may share the one it put there.
     request.context["signing"] = {
         **request.context.get("signing", {}),
         "request_credentials": credentials,
     }
-
-
-def _name_once(client: Any) -> None:
-    """Has a client make its User-Agent once, instead of twice a request, which was a tenth of a request's cost."""
-    with suppress(AttributeError, TypeError):  # where a botocore is built otherwise, it is made each time
-        creator = client._user_agent_creator
-        text = creator.to_string()
-        creator.to_string = lambda: text
 
 
 class Connection:
@@ -301,7 +291,6 @@ class Connection:
                 # Making a client loads more of the SDK.
                 redact_sdk_logs()
                 self._trust.share(client)
-                _name_once(client)
                 client.meta.events.register("before-sign", _sign_for_identity)
                 client.meta.events.register("before-send", take_part)
                 self._clients[service, region] = client

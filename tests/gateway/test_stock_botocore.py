@@ -11,7 +11,7 @@ import botocore.session
 import pytest
 from botocore.parsers import EC2QueryParser
 
-from cado_ops.aws.connection import Connection, _name_once
+from cado_ops.aws.connection import Connection
 from cado_ops.aws.ec2 import Ec2
 from cado_ops.aws.iam import Iam
 from cado_ops.aws.kms import Kms
@@ -129,10 +129,6 @@ def test_a_botocore_whose_parsers_are_told_more(monkeypatch: pytest.MonkeyPatch,
     monkeypatch.setattr(stock, "_do_parse", lambda self, *all, **named: told.append((all, named)) or {})
     parser()._do_parse({"body": b"", "headers": {}}, None, 1, more=2)
     assert told == [(({"body": b"", "headers": {}}, None, 1), {"more": 2})]
-
-
-def test_a_botocore_whose_clients_have_no_maker_of_user_agents():
-    _name_once(object())
 
 
 def test_a_botocore_without_what_the_certificates_are_shared_by(monkeypatch: pytest.MonkeyPatch):
