@@ -73,7 +73,7 @@ class FanOut(Generic[J, R]):
         self._done: queue.SimpleQueue[Done[J, R] | BaseException] = queue.SimpleQueue()
         # Jobs, or None to end, for the threads that have found none.
         self._next: queue.SimpleQueue[tuple[J] | None] = queue.SimpleQueue()
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         # What follows is changed under the lock alone.
         self._waiting: deque[J] = deque()
         self._made: deque[J] = deque()
@@ -92,7 +92,7 @@ class FanOut(Generic[J, R]):
     def results(self, stopped: Callable[[], bool] = lambda: False) -> Iterator[Done[J, R]]:
         """Results in order of completion, until no job is left; once ``stopped``, only what is in flight ends.
 
-        ``stopped`` is asked from any thread. To be taken once.
+        ``stopped`` is asked from any thread; it must neither raise nor wait. To be taken once.
         """
         self._stopped = stopped
         try:
@@ -136,21 +136,23 @@ class FanOut(Generic[J, R]):
         """Has as many jobs begun as may be."""
         with self._lock:
             while (job := self._take()) is not None:
+                self._next.put(job)
                 if self._idle:
                     self._idle -= 1
-                    self._next.put(job)
-                elif not self._start(job):
+                elif not self._start():
                     return
 
-    def _start(self, job: tuple[J]) -> bool:
-        """Begins a job in a thread of its own. False where there can be no more threads. Under the lock."""
-        # In a context of its own, too: this may be the thread of another job.
+    def _start(self) -> bool:
+        """Begins one more thread. False where there can be none: then a job has to wait. Under the lock."""
+        # In a context of its own, too: this may be the thread of a job.
         run = contextvars.Context().run
         try:
-            threading.Thread(target=run, args=(self._run_all, *job), daemon=True).start()
+            threading.Thread(target=run, args=(self._run_all,), daemon=True).start()
         except RuntimeError:
             self._at_work -= 1
-            self._waiting.appendleft(*job)
+            waits = self._next.get()
+            assert waits is not None
+            self._waiting.appendleft(*waits)
             if not self._at_work + self._paused + self._unseen:
                 raise
             return False  # when one of these is done, it is tried again
@@ -183,9 +185,9 @@ class FanOut(Generic[J, R]):
             self._at_work += 1
             self._paused -= 1
 
-    def _run_all(self, job: J) -> None:
+    def _run_all(self) -> None:
         _of_thread.fan = self
-        next_one: tuple[J] | None = (job,)
+        next_one = self._next.get()
         while next_one is not None:
             done = self._outcome(*next_one)
             # What a job leaves behind must not be held by a thread that waits for another.

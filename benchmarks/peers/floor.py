@@ -1,7 +1,7 @@
 """The least that the job of tagging costs in Python on this machine: raw asyncio, SigV4 by hand, nothing else.
 
-It makes the calls that cado-ops makes, 32 at a time, and looks at nothing but instance ids: no retries, no journal,
-no errors told. It is a yardstick, not a tool.
+It makes the calls that cado-ops makes, as many at a time, and looks at nothing but instance ids: no retries, no
+journal, no errors told. It is a yardstick, not a tool.
 """
 
 from __future__ import annotations

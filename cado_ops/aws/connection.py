@@ -1,8 +1,9 @@
 """One session, one client a service and region, shared by all accounts; credentials chosen per request.
 
 A client per account and region is what makes multi-account tools slow. So the clients here hold no credentials
-of anybody: `Connection.call` names an identity, and a ``before-sign`` handler signs the request with that
-identity's credentials. A request without an identity is never signed at all.
+of anybody: `Connection.call` names an identity, and the request is signed with that identity's credentials: by a
+``before-sign`` handler where botocore makes it, by `aws.template` where it is a copy of such a one. A request
+without an identity is never signed at all.
 """
 
 from __future__ import annotations

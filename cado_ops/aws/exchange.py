@@ -14,6 +14,7 @@ from http.client import HTTPException, HTTPMessage, HTTPResponse
 from typing import Any
 
 from botocore.exceptions import ConnectionClosedError, HTTPClientError, ReadTimeoutError, SSLError
+from urllib3.exceptions import HTTPError
 
 # What sending says where the other side has closed; EPROTOTYPE is macOS's word for it at times.
 _CLOSED = (errno.EPIPE, errno.ECONNRESET, errno.EPROTOTYPE)
@@ -37,7 +38,10 @@ def exchange(pool: Any, request: bytes, *, method: str, url: str) -> Answer | No
     ConnectionClosedError and HTTPClientError, as botocore does; ``url`` is for their messages. It waits as long as
     botocore has told the connection to.
     """
-    connection = pool._get_conn()
+    try:
+        connection = pool._get_conn()
+    except HTTPError:
+        return None  # closed: that, too, is for botocore to say
     try:
         if connection.sock is None:
             return None
@@ -61,18 +65,20 @@ def exchange(pool: Any, request: bytes, *, method: str, url: str) -> Answer | No
 
 
 def _on(connection: Any, request: bytes, method: str) -> Answer:
+    is_sent = True
     try:
         connection.sock.sendall(request)
     except OSError as error:
         # A server may answer and close before it has read everything: that answer counts, if there is one.
         if error.errno not in _CLOSED:
             raise
+        is_sent = False
     response = HTTPResponse(connection.sock, method=method)
     with response:
         response.begin()
         _insist_on_one_length(response.headers)
         answer = Answer(response.status, response.headers, response.read())
-        if response.will_close or response.status in _WITHOUT_BODY:
+        if not is_sent or response.will_close or response.status in _WITHOUT_BODY:
             connection.close()
     return answer
 

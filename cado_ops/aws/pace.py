@@ -12,7 +12,7 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-# Four fifths of the quota of each action that is sent in numbers.
+# The quota of each action that is sent in numbers; SHARE of it is used, by first attempts: retries come besides.
 QUOTAS = {
     "AssumeRole": 600,
     "CreateGrant": 50,

@@ -22,7 +22,11 @@ from botocore import xform_name
 
 from cado_ops.aws.template import Template, copy_of
 
-_LOGS = [logging.getLogger(name) for name in ("botocore", "botocore.auth", "botocore.endpoint", "urllib3")]
+# What botocore says of a call, and what would be missing where it is copied.
+_LOGS = [
+    *(logging.getLogger(f"botocore.{name}") for name in ("auth", "client", "endpoint", "hooks", "parsers")),
+    logging.getLogger("urllib3.connectionpool"),
+]
 # So often it is looked whether a request can be copied: where credentials were renewed meanwhile, it seems not so.
 _LOOKS = 3
 

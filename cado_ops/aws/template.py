@@ -86,8 +86,9 @@ class Template:
 
     def send(self, parameters: Mapping[str, Any], frozen: Any) -> Answer | None:
         """The answer; None where botocore has to ask: no connection is open, or the parameters are none."""
-        if not f"{frozen.access_key}{frozen.token}".isprintable():
-            return None  # what would begin another header, http.client refuses
+        named = f"{frozen.access_key}{frozen.token}"
+        if not (named.isascii() and named.isprintable()):
+            return None  # what cannot stand in a header, or would begin another, http.client refuses
         try:
             body = self.body(parameters)
         except ParamValidationError:

@@ -1,4 +1,7 @@
-"""AWS below the HTTP layer: botocore builds, signs and parses as ever, and no byte leaves the process."""
+"""AWS below the HTTP layer: requests are built, signed and parsed as ever, and no byte leaves the process.
+
+Whoever built it, each request's signature is checked by botocore's signer.
+"""
 
 from __future__ import annotations
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import errno
 import socket
+import ssl
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from io import BytesIO
 
 import pytest
-from botocore.exceptions import ConnectionClosedError, HTTPClientError, ReadTimeoutError
+from botocore.exceptions import ConnectionClosedError, HTTPClientError, ReadTimeoutError, SSLError
 from urllib3 import HTTPConnectionPool
 from urllib3.util import Timeout
 
@@ -35,14 +38,20 @@ class Server:
 
     def _serve(self) -> None:
         connection, _ = self._listening.accept()
-        with connection:
-            while self._answers:
-                received = b""
-                while not received.endswith((b"body", b"\r\n\r\n")):
-                    received += connection.recv(4096)
+        with connection, suppress(OSError):
+            while self._answers and (received := self._request(connection)):
                 self.requests.append(received)
                 connection.sendall(self._answers.pop(0))
         self.ended.set()
+
+    def _request(self, connection: socket.socket) -> bytes:
+        received = b""
+        while not received.endswith((b"body", b"\r\n\r\n")):
+            more = connection.recv(4096)
+            if not more:
+                return b""
+            received += more
+        return received
 
     def close(self) -> None:
         self._listening.close()
@@ -121,7 +130,7 @@ def test_what_is_no_answer_closes_the_connection(cut: bytes):
     ],
 )
 def test_lengths_that_are_none_are_a_lost_answer(answer: bytes):
-    """Botocore's own way then reads it: it tries again, on another connection."""
+    """It is asked for again, on another connection."""
     with answering(answer, b"") as (pool, _):
         with pytest.raises((HTTPClientError, ConnectionClosedError)) as problem:
             exchange(pool, REQUEST, method="POST", url=URL)
@@ -180,3 +189,66 @@ def test_an_interruption_closes_the_connection(monkeypatch: pytest.MonkeyPatch):
 
 def _interrupted(*_: object, **__: object) -> None:
     raise KeyboardInterrupt
+
+
+class Socket:
+    """One that fails to send in some way, and has an answer to be read all the same."""
+
+    def __init__(self, error: OSError) -> None:
+        self._error = error
+
+    def sendall(self, _: bytes) -> None:
+        raise self._error
+
+    def makefile(self, _: str) -> BytesIO:
+        return BytesIO(OK)
+
+
+class Pool:
+    """One connection, as urllib3 has it."""
+
+    def __init__(self, sock: Socket) -> None:
+        self.sock: Socket | None = sock
+        self.put: list[Pool] = []
+
+    def _get_conn(self) -> Pool:
+        return self
+
+    def _put_conn(self, connection: Pool) -> None:
+        self.put.append(connection)
+
+    def close(self) -> None:
+        self.sock = None
+
+
+@pytest.mark.parametrize("number", [errno.EPIPE, errno.ECONNRESET, errno.EPROTOTYPE])
+def test_an_answer_that_came_before_all_was_sent(number: int):
+    pool = Pool(Socket(OSError(number, "closed")))
+    told = exchange(pool, REQUEST, method="POST", url=URL)
+    assert told is not None
+    assert told.body == b"ok"
+    assert pool.sock is None, "half a request was sent on it"
+    assert pool.put == [pool]
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (ssl.SSLError("bad record"), SSLError),
+        (TimeoutError("slow"), ReadTimeoutError),
+        (OSError(errno.ENETDOWN, "down"), ConnectionClosedError),
+    ],
+)
+def test_what_cannot_be_sent(error: OSError, expected: type[Exception]):
+    pool = Pool(Socket(error))
+    with pytest.raises(expected):
+        exchange(pool, REQUEST, method="POST", url=URL)
+    assert pool.sock is None
+    assert pool.put == [pool]
+
+
+def test_a_pool_that_is_closed():
+    with answering(OK) as (pool, server):
+        pool.close()
+        assert exchange(pool, REQUEST, method="POST", url=URL) is None
+    assert len(server.requests) == 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -86,7 +87,7 @@ def outcomes(parts: Parts, wire: Wire) -> list[Any]:
 @pytest.mark.usefixtures("own_keys")
 def test_stock_botocore_says_and_hears_the_same(monkeypatch: pytest.MonkeyPatch, wire: Wire, parts: Parts):
     fast = outcomes(parts, wire), list(wire.requests)
-    assert wire.copied >= 5
+    assert wire.copied >= 5 or "STOCK_BOTOCORE" in os.environ
     use_stock_botocore(monkeypatch)
     assert (outcomes(parts, wire), wire.requests) == fast
     [instance] = fast[0][0]

@@ -223,7 +223,7 @@ def test_a_thread_goes_on_without_the_caller() -> None:
     # Not taken yet: the results of two jobs. Then there is room for no more.
     assert begun[2].wait(10)
     for taken in range(1, 20):
-        assert not any(each.is_set() for each in begun[taken + 4 :])
+        assert not any(each.is_set() for each in begun[taken + 3 :])
         next(results)
     assert list(results) == []
 
@@ -231,10 +231,11 @@ def test_a_thread_goes_on_without_the_caller() -> None:
 def test_none_is_begun_before_an_error_was_seen() -> None:
     """What an error means, the caller knows: after a lost journal nothing else may be changed."""
     begun: list[int] = []
-    seen = threading.Event()
+    both, seen = threading.Barrier(2), threading.Event()
 
     def work(job: int) -> None:
         begun.append(job)
+        both.wait(10)
         if job == 0:
             raise ValueError(job)
         assert seen.wait(10)
@@ -244,9 +245,9 @@ def test_none_is_begun_before_an_error_was_seen() -> None:
         fan.add(job)
     for done in fan.results(seen.is_set):
         if done.error is not None:
-            assert begun == [0, 1]
+            assert sorted(begun) == [0, 1]
             seen.set()
-    assert begun == [0, 1]
+    assert sorted(begun) == [0, 1]
 
 
 def test_stopped_from_the_start() -> None:
@@ -317,26 +318,28 @@ def test_who_comes_back_may_hold_what_the_others_need() -> None:
     assert sorted(each.job for each in done) == ["first", "second", "third"]
 
 
-def test_none_is_begun_while_those_that_came_back_are_too_many(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fanout, "_WAITING_AT_LEAST", 0)
-    lock = threading.Lock()
-    working = highest = 0
+def test_none_is_begun_while_those_that_came_back_are_too_many() -> None:
+    begun: list[int] = []
+    back, end = threading.Event(), threading.Event()
 
     def work(job: int) -> None:
-        nonlocal working, highest
-        with waiting():
-            pass
-        with lock:
-            working += 1
-            highest = max(highest, working)
-        with lock:
-            working -= 1
+        begun.append(job)
+        if job == 0:
+            with waiting():
+                assert back.wait(10)
+        elif job == 1:
+            back.set()
+            assert end.wait(10)
 
-    fan: FanOut[int, None] = FanOut(work, 3)
-    for job in range(60):
+    fan: FanOut[int, None] = FanOut(work, 1)
+    for job in range(4):
         fan.add(job)
-    assert sorted(done.job for done in fan.results()) == list(range(60))
-    assert highest <= 3 * 8
+    for done in fan.results():
+        if done.job == 0:
+            # It came back while the one was at work that had taken its place: that one alone is, now.
+            assert begun == [0, 1]
+            end.set()
+    assert begun == [0, 1, 2, 3]
 
 
 @pytest.mark.parametrize(("at_least", "in_all"), [(0, 16), (24, 24)])
