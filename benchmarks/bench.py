@@ -115,6 +115,7 @@ SCENARIOS = [
     tagging(10, 4, latency=SLOW, tls=True),
     tagging(100, 4, latency=SLOW),
     tagging(100, 17, latency=SLOW),
+    tagging(100, 17),
     tagging(100, 17, latency=SLOW, tls=True),
     tagging(100, 17, latency=SLOW, throttle="aws"),
     tagging(100, 17, latency=SLOW, throttle="busy"),
