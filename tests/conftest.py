@@ -6,11 +6,14 @@ import gc
 import ipaddress
 import os
 import socket
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import settings
+
+from tests.sdk import without_moto
 
 # Timings are no verdict on a shared machine.
 settings.register_profile("cado-ops", deadline=None)
@@ -36,6 +39,12 @@ def _loopback(address: Any) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _without_moto() -> Iterator[None]:
+    with without_moto():
+        yield
 
 
 @pytest.fixture(autouse=True)

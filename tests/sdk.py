@@ -1,4 +1,4 @@
-"""The service models of AWS's SDK, read once for all commands that run in this process."""
+"""AWS's SDK for all commands that run in this process: its service models read once, and moto out of its way."""
 
 from __future__ import annotations
 
@@ -9,8 +9,10 @@ from types import FunctionType
 from typing import Any
 
 import botocore.client
+import botocore.handlers
 import botocore.hooks
 import botocore.loaders
+import botocore.session
 import pytest
 
 
@@ -50,4 +52,22 @@ def one_loader() -> Iterator[None]:
         patch.setattr("botocore.hooks.accepts_kwargs", accepts_kwargs)
         alias = functools.cache(botocore.hooks.EventAliaser(botocore.hooks.HierarchicalEmitter())._alias_event_name)
         patch.setattr("botocore.hooks.EventAliaser._alias_event_name", lambda _, event_name: alias(event_name))
+        yield
+
+
+@contextmanager
+def without_moto() -> Iterator[None]:
+    """Once it is imported, moto takes part in every call of botocore in the process, and no request is copied then.
+
+    Here it is the sandbox's server, and answers from there alone.
+    """
+    register = botocore.session.Session._register_builtin_handlers
+
+    def all_but_motos(self: Any, events: Any) -> None:
+        there = botocore.handlers.BUILTIN_HANDLERS
+        there[:] = [each for each in there if not type(each[1]).__module__.startswith("moto.")]
+        register(self, events)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(botocore.session.Session, "_register_builtin_handlers", all_but_motos)
         yield

@@ -32,7 +32,7 @@ from tests.faults.proxy import Proxy, Seen
 from tests.faults.scenarios import EU, HOME, PROD, SCENARIOS, US, VARIANTS
 from tests.faults.schedule import Asked, Fault, Schedule
 from tests.faults.truth import Held, Truth, held
-from tests.sdk import one_loader
+from tests.sdk import one_loader, without_moto
 
 ATTEMPTS = 4
 # How long a command waits for an answer. Where none is to come, that is waited away; elsewhere a busy machine must
@@ -238,6 +238,7 @@ def bench() -> Iterator[Bench]:
     with ExitStack() as stack:
         patch = stack.enter_context(pytest.MonkeyPatch.context())
         stack.enter_context(one_loader())
+        stack.enter_context(without_moto())
         sandbox = stack.enter_context(Sandbox())
         proxy = stack.enter_context(Proxy(sandbox._running().answer, HOME, OPERATOR_ACCESS_KEY))
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="cado-ops-faults-")))
