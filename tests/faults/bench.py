@@ -23,6 +23,7 @@ import pytest
 
 from cado_ops.aws import connection as connection_module
 from cado_ops.aws.connection import Connection
+from cado_ops.aws.credentials import CredentialStore
 from cado_ops.cli.app import main
 from cado_ops.cli.world import World as Surroundings
 from cado_ops.sandbox import Sandbox, world
@@ -257,6 +258,14 @@ def bench() -> Iterator[Bench]:
             return call(self, identity, *more, **named)
 
         patch.setattr(Connection, "call", noted)
+        get = CredentialStore.get
+
+        def noted_too(self: CredentialStore, identity: str) -> Any:
+            # An account's role is assumed before its first call.
+            _working_for.account = identity
+            return get(self, identity)
+
+        patch.setattr(CredentialStore, "get", noted_too)
         ids = SeededIds()
         patch.setattr(sandbox_kms, "secrets", ids)
         yield Bench(sandbox, proxy, folder, environ, ids)
