@@ -57,7 +57,7 @@ _KNOWN_HANDLERS = frozenset(
     }
 )
 _PLAIN = re.compile(r"[A-Za-z0-9_.~-]*")
-_SIGNED = re.compile(rf"{ALGORITHM} Credential=(\S+)/\d+/([^/]+)/([^/]+)/aws4_request, SignedHeaders=([^,]+), ")
+_SIGNED = re.compile(rf"{ALGORITHM} Credential=\S+/\d+/([^/]+)/([^/]+)/aws4_request, SignedHeaders=([^,]+), ")
 
 
 class Template:
@@ -74,14 +74,13 @@ class Template:
         signed = _SIGNED.match(dict(self._headers)["Authorization"])
         if signed is None:
             raise ValueError("signed in another way")
-        _, region, service, names = signed.groups()
+        region, service, names = signed.groups()
         self._scope, self._signed_names = Scope(region, service), names.split(";")
         self._pool = _pool(client, self._url)
         protocol = client.meta.service_model.resolved_protocol
         self._parser = client._endpoint._response_parser_factory.create_parser(protocol)
-        names = {name.lower() for name, _ in self._headers}
-        has_more = names - {*_OWN_HEADERS, *_KEPT_HEADERS}
-        if has_more or request.method != "POST" or protocol not in _PROTOCOLS or _is_special(self._model):
+        others = {name.lower() for name, _ in self._headers} - {*_OWN_HEADERS, *_KEPT_HEADERS}
+        if others or request.method != "POST" or protocol not in _PROTOCOLS or _is_special(self._model):
             raise ValueError("more than a plain request")
 
     def send(self, parameters: Mapping[str, Any], frozen: Any) -> Answer | None:
